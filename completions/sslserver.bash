@@ -1,10 +1,10 @@
-# bash completion for sslserver, s6-tlsserver, sslhandle, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion bash
+# bash completion for sslserver, s6-tlsserver, sslhandle, s_server, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion bash
 
 _sslserver() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --log|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--completion) ((i++)) ;;
+      --log|--keylog|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--completion) ((i++)) ;;
       -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
@@ -23,6 +23,7 @@ _sslserver() {
   esac
   case $before in
     --log) COMPREPLY=($(compgen -W 'text json s6' -- "$word")); return ;;
+    --keylog) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --notify-fd) return ;;
     --metrics) COMPREPLY=($(compgen -f -- "$word")); return ;;
     -I) return ;;
@@ -49,11 +50,11 @@ _sslserver() {
     -u) return ;;
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --completion --version' -- "$word")); return ;;
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes --keylog -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --completion --version' -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word"))
 }
@@ -64,7 +65,7 @@ _s6_tlsserver() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -b|--backlog|-c|--global-max-connections|-C|--local-max-connections|-l|--local-name|-t|--timeout|-i|--rules-directory|-x|--rules-file|-B|--banner|-K|--handshake-timeout|-k|--sni-level|-u|--uid|-g|--gid|-G|--gidlist|--log|--notify-fd|--metrics|--proxy-from|--pending|--access-dir|--access-cdb|--lookup-timeout|--workers|--drain-timeout|--kill-after|--early-banner|--variables|--files|--handler|--completion|--man) ((i++)) ;;
+      -b|--backlog|-c|--global-max-connections|-C|--local-max-connections|-l|--local-name|-t|--timeout|-i|--rules-directory|-x|--rules-file|-B|--banner|-K|--handshake-timeout|-k|--sni-level|-u|--uid|-g|--gid|-G|--gidlist|--log|--keylog|--notify-fd|--metrics|--proxy-from|--pending|--access-dir|--access-cdb|--lookup-timeout|--workers|--drain-timeout|--kill-after|--early-banner|--variables|--files|--handler|--completion|--man) ((i++)) ;;
       -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
@@ -109,6 +110,7 @@ _s6_tlsserver() {
     -G) return ;;
     --gidlist) return ;;
     --log) COMPREPLY=($(compgen -W 'text json s6' -- "$word")); return ;;
+    --keylog) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --notify-fd) return ;;
     --metrics) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --proxy-from) return ;;
@@ -124,10 +126,10 @@ _s6_tlsserver() {
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q --quiet -Q --normally-verbose -v --verbose -1 --notify -b --backlog -c --global-max-connections -C --local-max-connections -d --nagle -D --no-nagle -L --proxy --dns -H --no-dns -h --hosts --no-hosts -p --paranoid -P --no-paranoid -l --local-name -r --ident -R --no-ident -w --strict-resolution -W --no-strict-resolution -t --timeout -i --rules-directory -x --rules-file -B --banner -S --close-notify -s --no-close-notify -J --enforce-close-notify -j --no-enforce-close-notify -Y --client-cert -y --mandatory-client-cert -K --handshake-timeout -k --sni-level -Z --keep -z --no-keep -u --uid -g --gid -G --gidlist -U --envuidgid --log --trace --trace-bytes --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --self-signed --workers --drain-timeout --kill-after --early-banner --variables --echo --www --files --handler --check --help --completion --version --man' -- "$word")); return ;;
+    -*) COMPREPLY=($(compgen -W '-q --quiet -Q --normally-verbose -v --verbose -1 --notify -b --backlog -c --global-max-connections -C --local-max-connections -d --nagle -D --no-nagle -L --proxy --dns -H --no-dns -h --hosts --no-hosts -p --paranoid -P --no-paranoid -l --local-name -r --ident -R --no-ident -w --strict-resolution -W --no-strict-resolution -t --timeout -i --rules-directory -x --rules-file -B --banner -S --close-notify -s --no-close-notify -J --enforce-close-notify -j --no-enforce-close-notify -Y --client-cert -y --mandatory-client-cert -K --handshake-timeout -k --sni-level -Z --keep -z --no-keep -u --uid -g --gid -G --gidlist -U --envuidgid --log --trace --trace-bytes --keylog --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --self-signed --workers --drain-timeout --kill-after --early-banner --variables --echo --www --files --handler --check --help --completion --version --man' -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
 }
@@ -138,7 +140,7 @@ _sslhandle() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --log|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--completion) ((i++)) ;;
+      --log|--keylog|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--completion) ((i++)) ;;
       -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
@@ -157,6 +159,7 @@ _sslhandle() {
   esac
   case $before in
     --log) COMPREPLY=($(compgen -W 'text json s6' -- "$word")); return ;;
+    --keylog) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --notify-fd) return ;;
     --metrics) COMPREPLY=($(compgen -f -- "$word")); return ;;
     -I) return ;;
@@ -183,16 +186,64 @@ _sslhandle() {
     -u) return ;;
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --completion --version' -- "$word")); return ;;
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes --keylog -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --completion --version' -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -A hostname -W '0' -- "$word"))
 }
 
 complete -F _sslhandle sslhandle
+
+_s_server() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+  case $before in
+    -port) return ;;
+    -accept) return ;;
+    -naccept) return ;;
+    -cert) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -key) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -cert_chain) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -pass) return ;;
+    -certform) COMPREPLY=($(compgen -W 'PEM DER' -- "$word")); return ;;
+    -keyform) COMPREPLY=($(compgen -W 'PEM DER' -- "$word")); return ;;
+    -dcert) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -dkey) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -dcert_chain) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -dpass) return ;;
+    -dcertform) COMPREPLY=($(compgen -W 'PEM DER' -- "$word")); return ;;
+    -dkeyform) COMPREPLY=($(compgen -W 'PEM DER' -- "$word")); return ;;
+    -servername) return ;;
+    -cert2) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -key2) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -chainCAfile) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -verify) return ;;
+    -Verify) return ;;
+    -verify_depth) return ;;
+    -CAfile) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -CApath) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -verifyCAfile) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -verifyCApath) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -CRL) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -CRLform) COMPREPLY=($(compgen -W 'PEM DER' -- "$word")); return ;;
+    -min_protocol) return ;;
+    -max_protocol) return ;;
+    -cipher) return ;;
+    -groups) return ;;
+    -curves) return ;;
+    -named_curve) return ;;
+    -alpn) return ;;
+    -msgfile) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -keylogfile) COMPREPLY=($(compgen -f -- "$word")); return ;;
+  esac
+  case $word in
+    -*) COMPREPLY=($(compgen -W '-port -accept -4 -6 -naccept -cert -key -cert_chain -pass -certform -keyform -dcert -dkey -dcert_chain -dpass -dcertform -dkeyform -servername -cert2 -key2 -chainCAfile -verify -Verify -verify_depth -verify_return_error -CAfile -CApath -no-CAfile -no-CApath -verifyCAfile -verifyCApath -no_ca_names -CRL -CRLform -crl_check -crl_check_all -tls1 -tls1_1 -tls1_2 -tls1_3 -no_tls1 -no_tls1_1 -no_tls1_2 -no_tls1_3 -min_protocol -max_protocol -cipher -serverpref -groups -curves -named_curve -alpn -no_ticket -www -WWW -HTTP -rev -crlf -ign_eof -no_ign_eof -quiet -brief -state -msg -trace -debug -tlsextdebug -msgfile -keylogfile' -- "$word")); return ;;
+  esac
+}
+
+complete -F _s_server s_server
 
 _sslclient() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
@@ -229,7 +280,7 @@ _sslclient() {
     -z) return ;;
     -l) return ;;
     -t) return ;;
-    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
   esac
   case $word in
     -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -262,7 +313,7 @@ _sslcat() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -305,7 +356,7 @@ _sslconnect() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;
@@ -349,7 +400,7 @@ _https_at() {
       -z) return ;;
       -l) return ;;
       -t) return ;;
-      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+      --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
     esac
     case $word in
       -*) COMPREPLY=($(compgen -W '-q -Q -v -4 -6 -T -i -p -I -d -D -w -x -X -n -N -a -A -V -c -k -3 -z -h -H -l -r -R -t -s -S -e -E --help --man --version' -- "$word")); return ;;

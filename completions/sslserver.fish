@@ -1,4 +1,4 @@
-# fish completion for sslserver, s6-tlsserver, sslhandle, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion fish
+# fish completion for sslserver, s6-tlsserver, sslhandle, s_server, sslclient, sslcat, sslconnect, https@. Made by: sslserver --completion fish
 
 # Prints how many operands come before the cursor, and their first one's place among the words.
 # The arguments are the options that have a value.
@@ -26,7 +26,7 @@ function __sslserver_command
 end
 
 function __sslserver_operands
-    set -l place (__sslserver_place --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
+    set -l place (__sslserver_place --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
     echo $place[1]
 end
 complete -c sslserver -f
@@ -38,6 +38,7 @@ complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -s V -d 'also print
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l log -x -a 'text json s6' -d 'format of the lines on stderr (text)'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l trace -d 'log the handshake messages of each connection'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l trace-bytes -d 'log every byte of TLS too'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l keylog -r -F -d 'append the secrets of TLS connections to a file'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -s 1 -d 'print the local port to stdout when ready'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l notify-fd -x -d 'write a newline to descriptor n when ready (s6)'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l metrics -r -F -d 'serve Prometheus metrics on host:port or a unix socket'
@@ -99,13 +100,13 @@ complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l files -r -F -d '
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l handler -r -F -d 'call the function that this module exports'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l check -d 'check the configuration, and do not serve'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l help -d 'print this help'
-complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l version -d 'print the version'
-complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
+complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
 
 function __s6_tlsserver_operands
-    set -l place (__sslserver_place -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)
+    set -l place (__sslserver_place -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --keylog --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)
     echo $place[1]
 end
 complete -c s6-tlsserver -f
@@ -189,6 +190,7 @@ complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l envuidgid 
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l log -x -a 'text json s6' -d 'format of the lines on stderr (text)'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l trace -d 'log the handshake messages of each connection'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l trace-bytes -d 'log every byte of TLS too'
+complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l keylog -r -F -d 'append the secrets of TLS connections to a file'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l notify-fd -x -d 'write a newline to descriptor n when ready (s6)'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l metrics -r -F -d 'serve Prometheus metrics on host:port or a unix socket'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l proxy-from -x -d 'these networks must send a PROXY header; no others may'
@@ -210,11 +212,11 @@ complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l check -d '
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l help -d 'print this help'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l version -d 'print the version'
-complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (s6-tlsserver)'
-complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -ge 2' -a '(__sslserver_command -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)'
+complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (s6-tlsserver)'
+complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -ge 2' -a '(__sslserver_command -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --keylog --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)'
 
 function __sslhandle_operands
-    set -l place (__sslserver_place --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
+    set -l place (__sslserver_place --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
     echo $place[1]
 end
 complete -c sslhandle -f
@@ -226,6 +228,7 @@ complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s V -d 'also print
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l log -x -a 'text json s6' -d 'format of the lines on stderr (text)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l trace -d 'log the handshake messages of each connection'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l trace-bytes -d 'log every byte of TLS too'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l keylog -r -F -d 'append the secrets of TLS connections to a file'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s 1 -d 'print the local port to stdout when ready'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l notify-fd -x -d 'write a newline to descriptor n when ready (s6)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l metrics -r -F -d 'serve Prometheus metrics on host:port or a unix socket'
@@ -287,10 +290,81 @@ complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l files -r -F -d '
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l handler -r -F -d 'call the function that this module exports'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l check -d 'check the configuration, and do not serve'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l help -d 'print this help'
-complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l version -d 'print the version'
-complete -c sslhandle -n 'test (__sslhandle_operands) -ge 2' -a '(__sslserver_command --log --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -ge 2' -a '(__sslserver_command --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
+
+complete -c s_server -f
+complete -c s_server -o port -x -d 'listen on this port (4433)'
+complete -c s_server -o accept -x -d 'listen on this address and port (*:4433)'
+complete -c s_server -s 4 -d 'use IPv4 only'
+complete -c s_server -s 6 -d 'use IPv6 only'
+complete -c s_server -o naccept -x -d 'end after n connections'
+complete -c s_server -o cert -r -F -d 'the certificate (server.pem)'
+complete -c s_server -o key -r -F -d 'its private key (the certificate\'s file)'
+complete -c s_server -o cert_chain -r -F -d 'certificates to send after it'
+complete -c s_server -o pass -x -d 'the key\'s password: pass:TEXT, env:NAME, file:PATH, fd:N or stdin'
+complete -c s_server -o certform -x -a 'PEM DER' -d 'recognized, so without effect'
+complete -c s_server -o keyform -x -a 'PEM DER' -d 'recognized, so without effect'
+complete -c s_server -o dcert -r -F -d 'a second certificate, with another type of key'
+complete -c s_server -o dkey -r -F -d 'its private key'
+complete -c s_server -o dcert_chain -r -F -d 'certificates to send after it'
+complete -c s_server -o dpass -x -d 'the second key\'s password'
+complete -c s_server -o dcertform -x -a 'PEM DER' -d 'recognized, so without effect'
+complete -c s_server -o dkeyform -x -a 'PEM DER' -d 'recognized, so without effect'
+complete -c s_server -o servername -x -d 'clients that ask for it get -cert2'
+complete -c s_server -o cert2 -r -F -d 'the certificate for -servername (server2.pem)'
+complete -c s_server -o key2 -r -F -d 'its private key'
+complete -c s_server -o chainCAfile -r -F -d 'more certificates of which the chain is made'
+complete -c s_server -o verify -x -d 'ask for a certificate; at most n intermediates'
+complete -c s_server -o Verify -x -d 'require a certificate'
+complete -c s_server -o verify_depth -x -d 'at most n intermediates'
+complete -c s_server -o verify_return_error -d 'refuse an invalid certificate'
+complete -c s_server -o CAfile -r -F -d 'trusted authorities'
+complete -c s_server -o CApath -r -F -d 'a folder of them'
+complete -c s_server -o no-CAfile -d 'do not trust the system\'s file'
+complete -c s_server -o no-CApath -d 'do not trust the system\'s folder'
+complete -c s_server -o verifyCAfile -r -F -d 'trust these in place of -CAfile'
+complete -c s_server -o verifyCApath -r -F -d 'a folder of them'
+complete -c s_server -o no_ca_names -d 'name no authority to clients'
+complete -c s_server -o CRL -r -F -d 'revocation lists'
+complete -c s_server -o CRLform -x -a 'PEM DER' -d 'recognized, so without effect'
+complete -c s_server -o crl_check -d 'the certificate must not be revoked'
+complete -c s_server -o crl_check_all -d 'nor those of its issuers'
+complete -c s_server -o tls1 -d 'TLS 1.0 only'
+complete -c s_server -o tls1_1 -d 'TLS 1.1 only'
+complete -c s_server -o tls1_2 -d 'TLS 1.2 only'
+complete -c s_server -o tls1_3 -d 'TLS 1.3 only'
+complete -c s_server -o no_tls1 -d 'not TLS 1.0'
+complete -c s_server -o no_tls1_1 -d 'not TLS 1.1'
+complete -c s_server -o no_tls1_2 -d 'not TLS 1.2'
+complete -c s_server -o no_tls1_3 -d 'not TLS 1.3'
+complete -c s_server -o min_protocol -x -d 'the lowest version'
+complete -c s_server -o max_protocol -x -d 'the highest version'
+complete -c s_server -o cipher -x -d 'cipher suites up to TLS 1.2'
+complete -c s_server -o serverpref -d 'choose by the server\'s order'
+complete -c s_server -o groups -x -d 'groups for the key exchange'
+complete -c s_server -o curves -x -d 'the same as -groups'
+complete -c s_server -o named_curve -x -d 'the same as -groups'
+complete -c s_server -o alpn -x -d 'application protocols, best first'
+complete -c s_server -o no_ticket -d 'issue no session tickets'
+complete -c s_server -o www -d 'answer HTTP with a page about the connection'
+complete -c s_server -o WWW -d 'serve the files below this folder by HTTP'
+complete -c s_server -o HTTP -d 'serve files that are whole HTTP answers'
+complete -c s_server -o rev -d 'send back each line reversed'
+complete -c s_server -o crlf -d 'send LF from the terminal as CR LF'
+complete -c s_server -o ign_eof -d 'go on when the terminal\'s input ends'
+complete -c s_server -o no_ign_eof -d 'end then, also with -quiet'
+complete -c s_server -o quiet -d 'the client\'s data only; letters are no commands'
+complete -c s_server -o brief -d 'a short summary of each connection'
+complete -c s_server -o state -d 'the steps of the handshake'
+complete -c s_server -o msg -d 'the handshake messages that pass in the clear'
+complete -c s_server -o trace -d 'the same, decoded'
+complete -c s_server -o debug -d 'a hex dump of every byte'
+complete -c s_server -o tlsextdebug -d 'the client\'s extensions, as hex dumps'
+complete -c s_server -o msgfile -r -F -d 'print -msg and -trace to this file'
+complete -c s_server -o keylogfile -r -F -d 'append the TLS secrets to this file'
 
 function __sslclient_operands
     set -l place (__sslserver_place -T -i -p -I -w -a -A -V -c -k -z -l -t --man)
@@ -332,7 +406,7 @@ complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -s S -d 'do not set
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -s e -d 'also set tcpclient\'s variables'
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -s E -d 'do not set them (default)'
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l help -d 'print this help'
-complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c sslclient -n 'test (__sslclient_operands) -eq 0' -l version -d 'print the version'
 complete -c sslclient -n 'test (__sslclient_operands) -ge 2' -a '(__sslserver_command -T -i -p -I -w -a -A -V -c -k -z -l -t --man)'
 
@@ -381,7 +455,7 @@ complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -s S -d 'do not set them 
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -s e -d 'also set tcpclient\'s variables'
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -s E -d 'do not set them (default)'
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l help -d 'print this help'
-complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c sslcat -n 'test (__sslcat_operands) -ge 2' -l version -d 'print the version'
 
 function __sslconnect_operands
@@ -429,7 +503,7 @@ complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -s S -d 'do not s
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -s e -d 'also set tcpclient\'s variables'
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -s E -d 'do not set them (default)'
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l help -d 'print this help'
-complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c sslconnect -n 'test (__sslconnect_operands) -ge 2' -l version -d 'print the version'
 
 function __https_at_operands
@@ -477,5 +551,5 @@ complete -c https@ -n 'test (__https_at_operands) -ge 3' -s S -d 'do not set the
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -s e -d 'also set tcpclient\'s variables'
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -s E -d 'do not set them (default)'
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -l help -d 'print this help'
-complete -c https@ -n 'test (__https_at_operands) -ge 3' -l man -x -a 'sslserver s6-tlsserver sslhandle sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
+complete -c https@ -n 'test (__https_at_operands) -ge 3' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslclient)'
 complete -c https@ -n 'test (__https_at_operands) -ge 3' -l version -d 'print the version'

@@ -5,6 +5,7 @@ import type { Option } from "../config/getopt.ts";
 import { OPTIONS } from "../config/option_table.ts";
 import { type Page, PAGES } from "../config/options.ts";
 import { S6_OPTIONS } from "./s6_tlsserver_options.ts";
+import { S_SERVER_OPTIONS } from "./s_server_table.ts";
 import { ownOptions } from "./small_client.ts";
 
 /** An option, as far as completions need it. */
@@ -13,7 +14,8 @@ export type CompletedOption = Pick<Option<never>, "name" | "value" | "help">;
 export interface CompletedName {
   readonly name: Page;
   readonly options: readonly CompletedOption[];
-  /** The operands, in their order. */
+  /** The operands, in their order. Without any, options are all there is, and the names of options
+   *  have one dash and several letters. */
   readonly operands: readonly ("host" | "port" | "page")[];
   /** The options after the operands. Absent: a command follows, with its arguments. */
   readonly further?: readonly CompletedOption[];
@@ -36,6 +38,13 @@ export const COMPLETED: readonly CompletedName[] = [
   { name: "sslserver", options: flat(OPTIONS), operands: ["host", "port"] },
   { name: "s6-tlsserver", options: flat(S6_OPTIONS), operands: ["host", "port"] },
   { name: "sslhandle", options: flat(OPTIONS), operands: ["host", "port"] },
+  {
+    name: "s_server",
+    options: flat(S_SERVER_OPTIONS.map(({ options }) => ({
+      options: options.filter((option) => "set" in option),
+    }))),
+    operands: [],
+  },
   { name: "sslclient", options: CLIENT, operands: ["host", "port"] },
   small("sslcat", ["host", "port"]),
   small("sslconnect", ["host", "port"]),

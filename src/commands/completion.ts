@@ -30,6 +30,7 @@ function bash(made: string): string {
 
 function bashFunction({ name, options, operands, further }: CompletedName): string {
   const count = operands.length;
+  if (count === 0) return bashWithoutOperands(name, options);
   const valued = namesOf(withValue(options)).join("|");
   // bash splits https@ into two words.
   const first = name.includes("@") ? "first" : "1";
@@ -55,6 +56,16 @@ ${further ? bashOptions(further, "    ") : bashCommand(count)}    return
   esac
 ${bashOptions(options, "  ")}  COMPREPLY=($(compgen -A hostname -W '${hosts(name)}' -- "$word"))
 }
+
+complete -F _${plain(name)} ${name}
+`;
+}
+
+function bashWithoutOperands(name: string, options: readonly CompletedOption[]): string {
+  return `
+_${plain(name)}() {
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]}
+${bashOptions(options, "  ")}}
 
 complete -F _${plain(name)} ${name}
 `;
@@ -93,11 +104,17 @@ ${indent}esac
 
 function zsh(made: string): string {
   const cases = COMPLETED.map(({ name, options, operands, further }) => {
+    if (operands.length === 0) {
+      const words = options.map((option) => zshOption(option, false));
+      return `  ${name})
+    _arguments : \\\n      ${words.join(" \\\n      ")}
+    ;;`;
+    }
     const places = operands.map((operand, i) =>
       `'${i + 1}:${operand}:${operand === "page" ? " " : `_${operand}s`}'`
     );
     const rest = further ? `'*:::option:_${plain(name)}_further'` : "'*:::program: _normal'";
-    const specs = [...options.map(zshOption), ...places, rest];
+    const specs = [...options.map((option) => zshOption(option)), ...places, rest];
     return `  ${name})
     _arguments -s -S -A '-*' : \\\n      ${specs.join(" \\\n      ")}
     ;;`;
@@ -108,7 +125,7 @@ function zsh(made: string): string {
   # _arguments takes the first word for the command.
   words=(${name} "\${words[@]}")
   ((CURRENT++))
-  _arguments -s -S : \\\n    ${further.map(zshOption).join(" \\\n    ")}
+  _arguments -s -S : \\\n    ${further.map((option) => zshOption(option)).join(" \\\n    ")}
 }
 `
   );
@@ -122,7 +139,8 @@ esac
 `;
 }
 
-function zshOption(option: CompletedOption): string {
+/** `attached`: a short option's value may be attached. */
+function zshOption(option: CompletedOption, attached = true): string {
   const kind = valueOf(option);
   const help = option.help.replaceAll(/[[\]\\:]/g, "\\$&").replaceAll("'", "'\\''");
   const name = isLong(option) && kind !== undefined ? `${option.name}=` : option.name;
@@ -130,8 +148,7 @@ function zshOption(option: CompletedOption): string {
   const label = Array.isArray(kind) && value.includes("|") ? "value" : value;
   const action = Array.isArray(kind) ? `(${kind.join(" ")})` : kind === "file" ? "_files" : " ";
   const colon = option.value?.startsWith("[") ? "::" : ":";
-  // A short option's value may be attached or the next word.
-  const plus = !isLong(option) && kind !== undefined ? "+" : "";
+  const plus = attached && !isLong(option) && kind !== undefined ? "+" : "";
   return `'*${name}${plus}[${help}]${kind === undefined ? "" : `${colon}${label}:${action}`}'`;
 }
 
@@ -166,6 +183,13 @@ ${COMPLETED.map(fishCommand).join("")}`;
 }
 
 function fishCommand({ name, options, operands, further }: CompletedName): string {
+  if (operands.length === 0) {
+    return `\n${
+      [`complete -c ${name} -f`, ...options.map((option) => fishOption(name, "", option))].join(
+        "\n",
+      )
+    }\n`;
+  }
   const operandsBefore = `__${plain(name)}_operands`;
   const valued = namesOf(withValue(options)).join(" ");
   const begins = `-n 'test (${operandsBefore}) -eq 0'`;
@@ -189,7 +213,9 @@ ${lines.join("\n")}
 
 function fishOption(name: string, when: string, option: CompletedOption): string {
   const kind = valueOf(option);
-  const flag = isLong(option) ? `-l ${option.name.slice(2)}` : `-s ${option.name.slice(1)}`;
+  const [, letters = ""] = /^--?(.*)$/.exec(option.name) ?? [];
+  const kindOfName = isLong(option) ? "-l" : letters.length > 1 ? "-o" : "-s";
+  const flag = `${kindOfName} ${letters}`;
   const value = Array.isArray(kind)
     ? ` -x -a '${kind.join(" ")}'`
     : kind === "file"
@@ -198,5 +224,5 @@ function fishOption(name: string, when: string, option: CompletedOption): string
     ? " -x"
     : "";
   const help = option.help.replaceAll(/['\\]/g, "\\$&");
-  return `complete -c ${name} ${when} ${flag}${value} -d '${help}'`;
+  return `complete -c ${name}${when && ` ${when}`} ${flag}${value} -d '${help}'`;
 }

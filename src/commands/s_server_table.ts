@@ -85,7 +85,7 @@ function accept(s: ServerSettings, value: string): void {
   s.host = host === "" || host === "*" ? ":0" : host;
 }
 
-/** The form of a file is recognised; PKCS #12 and engines are not supported. */
+/** The form of a file is recognized; PKCS #12 and engines are not supported. */
 function form(name: string) {
   return (_s: ServerSettings, value: string): void => {
     if (/^(PEM|DER|P|D|pem|der)$/.test(value)) return;
@@ -134,16 +134,16 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
         "the key's password: pass:TEXT, env:NAME, file:PATH, fd:N or stdin",
         (s, v) => s.identity.password = v,
       ),
-      ...row("-certform PEM|DER", "recognised, so without effect", form("-certform")),
-      ...row("-keyform PEM|DER", "recognised, so without effect", form("-keyform")),
+      ...row("-certform PEM|DER", "recognized, so without effect", form("-certform")),
+      ...row("-keyform PEM|DER", "recognized, so without effect", form("-keyform")),
       ...row("-dcert file", "a second certificate, with another type of key", (s, v) => {
         s.second.certificate = v;
       }),
       ...row("-dkey file", "its private key", (s, v) => s.second.key = v),
       ...row("-dcert_chain file", "certificates to send after it", (s, v) => s.second.chain = v),
       ...row("-dpass source", "the second key's password", (s, v) => s.second.password = v),
-      ...row("-dcertform PEM|DER", "recognised, so without effect", form("-dcertform")),
-      ...row("-dkeyform PEM|DER", "recognised, so without effect", form("-dkeyform")),
+      ...row("-dcertform PEM|DER", "recognized, so without effect", form("-dcertform")),
+      ...row("-dkeyform PEM|DER", "recognized, so without effect", form("-dkeyform")),
       ...row("-servername name", "clients that ask for it get -cert2", (s, v) => s.serverName = v),
       ...row("-cert2 file", "the certificate for -servername (server2.pem)", (s, v) => {
         s.named.certificate = v;
@@ -198,7 +198,7 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
       ...row("-verifyCApath folder", "a folder of them", (s, v) => s.verifyFolder = v),
       ...row("-no_ca_names", "name no authority to clients", (s) => s.caNames = false),
       ...row("-CRL file", "revocation lists", (s, v) => s.crl = v),
-      ...row("-CRLform PEM|DER", "recognised, so without effect", form("-CRLform")),
+      ...row("-CRLform PEM|DER", "recognized, so without effect", form("-CRLform")),
       ...row("-crl_check", "the certificate must not be revoked", (s) => {
         if (s.options.revocation !== "all") s.options.revocation = "leaf";
       }),

@@ -77,8 +77,8 @@ const VALUES: Readonly<Record<string, string>> = {
   "-CRLform": "PEM",
 };
 
-/** Options that set nothing by design: the form of a file is recognised. */
-const RECOGNISED = ["-certform", "-keyform", "-dcertform", "-dkeyform", "-CRLform"];
+/** Options that set nothing by design: the form of a file is recognized. */
+const RECOGNIZED = ["-certform", "-keyform", "-dcertform", "-dkeyform", "-CRLform"];
 
 test("each option is translated, accepted or refused, with one dash or two", () => {
   for (const option of OWN.values()) {
@@ -96,7 +96,7 @@ test("each option is translated, accepted or refused, with one dash or two", () 
       }
       read();
       const changed = JSON.stringify(parts(settings)) !== JSON.stringify(parts(serverSettings()));
-      const same = "already" in option || RECOGNISED.includes(name);
+      const same = "already" in option || RECOGNIZED.includes(name);
       assertEquals(changed, !same, argv.join(" "));
     }
   }

@@ -16,6 +16,7 @@ import {
   ON_DENO,
   settled,
   type Trial,
+  WITH_FFI,
   within,
 } from "./harness.ts";
 import { type Line, LINES } from "./s_server_lines.ts";
