@@ -10,6 +10,7 @@ import { spelling } from "../src/check/spelling.ts";
 import { decodePem } from "../src/codec/x509/pem.ts";
 import { sslserverHelp } from "../src/commands/sslserver_help.ts";
 import { MANUAL } from "../src/commands/manual.ts";
+import { S_SERVER_OPTIONS } from "../src/commands/s_server_table.ts";
 import { OPTIONS } from "../src/config/option_table.ts";
 import { CLIENT_OPTIONS } from "../src/config/client_table.ts";
 import { PAGES } from "../src/config/options.ts";
@@ -168,8 +169,8 @@ test("sslserver-environment(7) has every default", () => {
 });
 
 test("the documents misspell no variable", () => {
-  // Names of other programs, which MIGRATION and sslserver(1) translate to ours.
-  const meant = ["TLS_UID", "TLS_GID", "TLS_MIN_VERSON"];
+  // Names and words of other programs, which MIGRATION and the pages translate to ours.
+  const meant = ["TLS_UID", "TLS_GID", "TLS_MIN_VERSON", "CIPHER"];
   const texts = ["README.md", "MIGRATION.md", "SECURITY.md", "docs/specification.md"];
   for (const file of [...texts, ...pages().map((page) => `man/${page}`)]) {
     const names = all(read(file), /\b([A-Z][A-Z0-9_]{4,}(?::[\w.*]+)?)/g);
@@ -236,7 +237,7 @@ function beginnings(files: readonly string[]): string[] {
 /** Sources whose texts are not errors of sslserver: OpenSSL's reasons; causes and mistakes in this program
  *  (codec, runtime, metrics, the filter of system calls); the form of a message; other programs. */
 const NOT_ERRORS =
-  /^(?:tls\/(?:verify|path_rules|chain_fault)|privsep\/sandbox|metrics\/(?:exposition|registry)|errors)\.ts$|^(?:client|codec|runtime)\/|^commands\/(?:tcprules|tcprulescheck|client|ssl(?:client|cat|connect)\w*|small_client|https_at)\.ts$/;
+  /^(?:tls\/(?:verify|path_rules|chain_fault)|privsep\/sandbox|metrics\/(?:exposition|registry)|errors)\.ts$|^(?:client|codec|runtime)\/|^commands\/(?:tcprules|tcprulescheck|client|ssl(?:client|cat|connect)\w*|s_server\w*|small_client|https_at)\.ts$/;
 /** Sources of runtime/ whose errors end a start. */
 const ERRORS_OF_RUNTIME = ["runtime/bun/load_libc.ts", "runtime/current.ts"];
 
@@ -271,6 +272,19 @@ test("the pages of the clients have every error of theirs", () => {
   assert(found.length > 10);
   const lacking = found.filter((text) => text !== "unable to" && !page.includes(text));
   assertEquals(lacking, []);
+});
+
+test("s_server(1) has every error of its own, and every option with its reason", () => {
+  const page = words("s_server.1");
+  const found = beginnings(sources().filter((file) => /^commands\/s_server/.test(file)))
+    .map((text) => text.replace(/ (?:P|-\w+)$/, ""));
+  assertEquals(found.filter((text) => !page.includes(text)), []);
+  const source = read("man/s_server.1");
+  for (const option of S_SERVER_OPTIONS.flatMap(({ options }) => options)) {
+    assertMatch(source, new RegExp(`(?:It| ,) Fl ${option.name.slice(1)}(?: |$)`, "m"));
+    const reason = "already" in option ? option.already : "refused" in option ? option.refused : "";
+    assert(page.includes(reason.slice(1)), `${option.name}: ${reason}`);
+  }
 });
 
 test("README's tables of variables have no name that is in no row", () => {

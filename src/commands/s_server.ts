@@ -1,14 +1,19 @@
 /** The command `s_server`: OpenSSL's test server, by its options and in its words. */
 
 import type { Options } from "../config/options.ts";
+import { addCiphers } from "../config/variables_of_s_server.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import { localFiles } from "../files/files.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { CommandCall } from "./command.ts";
 import { readSServerOptions } from "./s_server_options.ts";
 import { keyPassword } from "./s_server_password.ts";
-import { type ServerSettings, serverSettings } from "./s_server_settings.ts";
-import { DEFAULT_CIPHERS, serverEnvironment, serverOptions } from "./s_server_translation.ts";
+import { defaultSettings, type ServerSettings } from "./s_server_settings.ts";
+import {
+  DEFAULT_CIPHERS,
+  translatedEnvironment,
+  translatedOptions,
+} from "./s_server_translation.ts";
 import { runServer } from "./server.ts";
 
 export const S_SERVER_USAGE = "s_server [options]";
@@ -19,21 +24,21 @@ const FAILED = 1;
 
 /** Runs the server to its end and returns the exit code. Never rejects. */
 export async function sServer(call: CommandCall): Promise<number> {
-  let settings = serverSettings();
+  let settings = defaultSettings();
   let finished = (): void => {};
   const code = await runServer({
     name: "s_server",
     usage: S_SERVER_USAGE,
     help: async () => (await import("./s_server_help.ts")).sServerHelp(),
     parse(argv, env) {
-      settings = serverSettings();
+      settings = defaultSettings();
       const print = readSServerOptions(settings, argv, env);
-      return print ?? { serve: serverOptions(settings, localFiles) };
+      return print ?? { serve: translatedOptions(settings, localFiles) };
     },
-    environment: (env) => serverEnvironment(settings, env, localFiles),
+    environment: (env) => translatedEnvironment(settings, env, localFiles),
     async extras(options, env, runtime) {
       refuseUnsupported(settings, options, runtime);
-      if (runtime.cipherLists) (env as Record<string, string>)["CIPHERS"] ??= DEFAULT_CIPHERS;
+      if (runtime.cipherLists) addCiphers(env as Record<string, string>, DEFAULT_CIPHERS);
       const { SServer } = await import("./s_server_run.ts");
       const server = new SServer(settings, call, runtime, keyPassword(settings, call.env));
       finished = () => server.finished();

@@ -117,14 +117,14 @@ export function dump(bytes: Uint8Array): string[] {
 }
 
 /** What a server has counted. */
-export interface Counted {
+export interface HandshakeCounts {
   accepted: number;
   finished: number;
 }
 
 /** The statistics of the command `S`, and at the end. There is no session cache: sessions resume by
  *  tickets. */
-export function statisticsLines({ accepted, finished }: Counted): string[] {
+export function statisticsLines({ accepted, finished }: HandshakeCounts): string[] {
   const rows: [number, string][] = [
     [0, "items in the session cache"],
     [0, "client connects (SSL_connect())"],

@@ -4,7 +4,7 @@ import fs from "node:fs";
 import type { Connection, ConnectionObserver, Stage } from "../connection.ts";
 import { EXIT, FatalError } from "../errors.ts";
 import { reverseHandler } from "../handlers/reverse.ts";
-import { type Command, Terminal } from "../handlers/terminal.ts";
+import { Terminal, type TerminalCommand } from "../handlers/terminal.ts";
 import { endAfter, type Server } from "../lifecycle.ts";
 import { type ConnectionHandler, type HandlerFacts, startHandler } from "../program/handler.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -159,7 +159,7 @@ export class SServer implements ServerExtras, ConnectionObserver {
     else this.#print(sessionLines(facts, this.settings.serverName));
   }
 
-  #command(command: Command): void {
+  #command(command: TerminalCommand): void {
     if (typeof command === "object") return this.#write([`unable to do ${command.refused}`]);
     switch (command) {
       case "statistics":

@@ -5,7 +5,7 @@ import { defaults, type Options } from "../config/options.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
 
 /** A certificate, its key, and what is sent after it. */
-export interface Identity {
+export interface KeyPairFiles {
   certificate: string | undefined;
   key: string | undefined;
   chain: string | undefined;
@@ -30,9 +30,9 @@ export interface ServerSettings {
   readonly options: Options;
   host: string;
   port: string;
-  readonly identity: Identity;
-  readonly second: Identity;
-  readonly named: Identity;
+  readonly identity: KeyPairFiles;
+  readonly second: KeyPairFiles;
+  readonly named: KeyPairFiles;
   serverName: string | undefined;
   readonly authorities: Authorities;
   /** -verifyCAfile, -verifyCApath. */
@@ -69,7 +69,7 @@ export interface ServerSettings {
   messageFile: string | undefined;
 }
 
-const nobody = (): Identity => ({
+const nobody = (): KeyPairFiles => ({
   certificate: undefined,
   key: undefined,
   chain: undefined,
@@ -77,7 +77,7 @@ const nobody = (): Identity => ({
 });
 
 /** The settings of a command line without options. */
-export function serverSettings(): ServerSettings {
+export function defaultSettings(): ServerSettings {
   return {
     options: {
       ...defaults(),

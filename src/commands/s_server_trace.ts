@@ -27,7 +27,7 @@ export function traceFor(switches: Switches, output: TraceOutput): Trace | undef
   return () => {
     if (state) output.state(["SSL_accept:before SSL initialization"]);
     const conversation = new TlsConversation((event) => {
-      if (messages) output.messages(messageLines(event));
+      if (messages) output.messages(headingLines(event));
       if (decoded) output.messages(eventLines(event));
       if (state) output.state(stateLines(event));
     });
@@ -47,7 +47,7 @@ export function traceFor(switches: Switches, output: TraceOutput): Trace | undef
 
 /** Lines in the form of OpenSSL's -msg, without the bytes: `<<< TLS 1.2, Handshake [length 0136],
  *  ClientHello`. */
-export function messageLines(event: TlsEvent): string[] {
+export function headingLines(event: TlsEvent): string[] {
   const arrow = event.from === "client" ? "<<<" : ">>>";
   if (event.is === "not TLS") return [`${arrow} ???`];
   const heading = (what: string, length: number, name?: string): string =>

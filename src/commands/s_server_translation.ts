@@ -1,14 +1,15 @@
 /** Makes options and environment of sslserver from what the options of `s_server` have said. */
 
 import type { HandlerChoice, Options } from "../config/options.ts";
-import type { Env, VariableName } from "../config/variables.ts";
+import type { Env } from "../config/variables.ts";
+import { type TlsValues, withTlsValues } from "../config/variables_of_s_server.ts";
 import { UsageError } from "../errors.ts";
 import type { Files } from "../files/files.ts";
 import type { TlsVersion } from "../runtime/runtime.ts";
 import { groupNames } from "../tls/groups.ts";
 import { OLD_CIPHERS } from "../tls/prepared.ts";
 import { systemAuthorities } from "../tls/system_authorities.ts";
-import type { Identity, ServerMode, ServerSettings } from "./s_server_settings.ts";
+import type { ServerMode, ServerSettings } from "./s_server_settings.ts";
 
 type FileFinder = Pick<Files, "stamp">;
 
@@ -27,7 +28,7 @@ const HANDLERS: Readonly<Record<ServerMode, HandlerChoice>> = {
 
 /** Returns the options of the server. Throws `UsageError` for a combination that cannot be
  *  honoured. */
-export function serverOptions(settings: ServerSettings, files: FileFinder): Options {
+export function translatedOptions(settings: ServerSettings, files: FileFinder): Options {
   const { options, mode, asks, refusesInvalid } = settings;
   const { family } = options;
   const any = family === 4 ? "0" : family === 6 ? "::" : ":0";
@@ -66,46 +67,38 @@ function certificateFile({ identity }: ServerSettings, files: FileFinder): strin
 
 /** Returns the environment in the names that sslserver reads. Certificates come from options alone;
  *  variables of sslserver that no option has count, if they are set. Throws `UsageError`. */
-export function serverEnvironment(
+export function translatedEnvironment(
   settings: ServerSettings,
   env: Env,
   files: FileFinder,
 ): Record<string, string> {
-  const given: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !/^(?:CERTFILE|CERTCHAINFILE|KEYFILE|CRLFILE)(?::|$)/.test(name)) {
-      given[name] = value;
-    }
-  }
-  const set = (name: VariableName | `${VariableName}:${string}`, value?: string): void => {
-    if (value !== undefined) given[name] = value;
-  };
+  const { ciphers, alpn, groups } = settings;
+  return withTlsValues(env, {
+    ...certificateValues(settings, files),
+    named: namedPair(settings),
+    ...versionRange(settings),
+    ciphers,
+    alpn,
+    groups: groups === undefined ? undefined : knownGroups(groups),
+    clients: clientValues(settings, env, files),
+  });
+}
+
+function certificateValues(
+  settings: ServerSettings,
+  files: FileFinder,
+): Pick<TlsValues, "certificates" | "keys"> {
   const first = certificateFile(settings, files);
   const { identity, second, chainFile, authorities } = settings;
   if (first !== undefined) {
-    set(
-      "CERTFILE",
-      list([
-        first,
-        identity.chain,
-        second.certificate,
-        second.chain,
-        chainFile ?? authorities.file,
-      ]),
-    );
-    const other = second.key ?? second.certificate;
-    set("KEYFILE", list([identity.key ?? first, other]));
-  } else if (second.certificate !== undefined) {
-    throw new UsageError("-dcert is a second certificate, and there is no first", "use -cert");
+    const issuers = chainFile ?? authorities.file;
+    return {
+      certificates: list([first, identity.chain, second.certificate, second.chain, issuers]),
+      keys: list([identity.key ?? first, second.key ?? second.certificate]),
+    };
   }
-  const named = namedIdentity(settings);
-  if (named && settings.serverName !== undefined) {
-    set(`CERTFILE:${settings.serverName}`, named.certificate);
-    set(`KEYFILE:${settings.serverName}`, named.key);
-  }
-  for (const [name, value] of protocol(settings)) set(name, value);
-  for (const [name, value] of clientAuthorities(settings, env, files)) set(name, value);
-  return given;
+  if (second.certificate === undefined) return {};
+  throw new UsageError("-dcert is a second certificate, and there is no first", "use -cert");
 }
 
 /** Paths as sslserver lists them. Throws `UsageError`. */
@@ -122,27 +115,13 @@ function list(paths: readonly (string | undefined)[]): string {
 }
 
 /** -cert2 and -key2. Throws `UsageError` if they are for no name. */
-function namedIdentity(
-  { named, serverName }: ServerSettings,
-): Pick<Identity, "certificate" | "key"> | undefined {
-  if (serverName === undefined) {
+function namedPair({ named, serverName: name }: ServerSettings): TlsValues["named"] {
+  if (name === undefined) {
     if (named.certificate === undefined && named.key === undefined) return undefined;
     throw new UsageError("-cert2 and -key2 are for a server name", "use -servername as well");
   }
   const certificate = named.certificate ?? DEFAULT_SECOND;
-  return { certificate, key: named.key ?? certificate };
-}
-
-function protocol(settings: ServerSettings): [VariableName, string | undefined][] {
-  const { ciphers, alpn, groups } = settings;
-  const { minVersion, maxVersion } = versionRange(settings);
-  return [
-    ["TLS_MIN_VERSION", minVersion],
-    ["TLS_MAX_VERSION", maxVersion],
-    ["CIPHERS", ciphers],
-    ["ALPN", alpn],
-    ["CURVES", groups === undefined ? undefined : knownGroups(groups)],
-  ];
+  return { name, certificate, key: named.key ?? certificate };
 }
 
 /** Throws `UsageError` for a group that no library has. */
@@ -180,15 +159,15 @@ export function versionRange(
   return { minVersion: lowest, maxVersion: highest };
 }
 
-/** Variables for client certificates. Without authorities of its own the server trusts those of the
- *  system, and then names none to clients, as OpenSSL does. */
-function clientAuthorities(
+/** What is trusted and named. Without authorities of its own the server trusts those of the system,
+ *  and then names none to clients, as OpenSSL does. */
+function clientValues(
   settings: ServerSettings,
   env: Env,
   files: FileFinder,
-): [VariableName, string | undefined][] {
-  const { authorities, verifyFile, verifyFolder, asks, options } = settings;
-  if (asks === "no") return [];
+): TlsValues["clients"] {
+  const { authorities, verifyFile, verifyFolder, asks, options, caNames, depth } = settings;
+  if (asks === "no") return undefined;
   const own = verifyFile ?? authorities.file;
   const folder = verifyFolder ?? authorities.folder;
   const system = own === undefined && folder === undefined
@@ -196,18 +175,15 @@ function clientAuthorities(
     : undefined;
   const caFile = own ?? (authorities.systemFile ? system?.caFile : undefined);
   const caDir = folder ?? (authorities.systemFolder ? system?.caDir : undefined);
-  const names = settings.caNames ? authorities.file : undefined;
-  return [
-    ["CAFILE", caFile ?? ""],
-    ["CADIR", caDir ?? ""],
-    [
-      "CCAFILE",
-      names !== undefined && names === caFile && caDir === undefined ? "" : names ?? "/dev/null",
-    ],
-    ["CCADIR", ""],
-    ["CRLFILE", options.revocation === "listed" ? undefined : settings.crl],
-    ["VERIFYDEPTH", settings.depth === undefined ? undefined : String(settings.depth)],
-  ];
+  const names = caNames ? authorities.file : undefined;
+  const namesAreTrust = names !== undefined && names === caFile && caDir === undefined;
+  return {
+    caFile: caFile ?? "",
+    caDir: caDir ?? "",
+    names: namesAreTrust ? "" : names ?? "/dev/null",
+    lists: options.revocation === "listed" ? undefined : settings.crl,
+    depth,
+  };
 }
 
 /** The ciphers if no option names any, where the library takes a list: also those without forward

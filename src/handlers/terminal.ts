@@ -12,7 +12,9 @@ import {
 } from "../program/handler.ts";
 
 /** What typed input means. */
-export type Command = "quit" | "close" | "statistics" | "plain text" | { readonly refused: string };
+export type TerminalCommand = "quit" | "close" | "statistics" | "plain text" | {
+  readonly refused: string;
+};
 
 /** What the terminal needs of its surroundings. */
 export interface TerminalSurroundings {
@@ -25,7 +27,7 @@ export interface TerminalSurroundings {
   /** Its session is over. */
   over(): void;
   /** Acts on a command; the terminal itself does `close` and `quit` for the client. */
-  command(command: Command): void;
+  command(command: TerminalCommand): void;
 }
 
 export interface TerminalOptions {
@@ -41,7 +43,7 @@ const RENEGOTIATION = "the TLS library has no renegotiation in a server";
 const TLS13 = "neither Bun nor Deno lets a program send this message of TLS 1.3";
 
 /** The commands by their letters. */
-const COMMANDS: Readonly<Record<string, Command>> = {
+const COMMANDS: Readonly<Record<string, TerminalCommand>> = {
   Q: "quit",
   q: "close",
   S: "statistics",
@@ -66,9 +68,9 @@ export class TypedLines {
   constructor(readonly commands: boolean) {}
 
   /** Returns what the bytes are, in order. */
-  push(bytes: Uint8Array): (Command | Uint8Array)[] {
+  push(bytes: Uint8Array): (TerminalCommand | Uint8Array)[] {
     if (!this.commands) return bytes.length === 0 ? [] : [bytes];
-    const found: (Command | Uint8Array)[] = [];
+    const found: (TerminalCommand | Uint8Array)[] = [];
     let rest = concat([this.#held, bytes]);
     this.#held = new Uint8Array(0);
     while (rest.length > 0) {
@@ -95,7 +97,7 @@ export class TypedLines {
 }
 
 /** The command of a line, or of its beginning. */
-function commandOf(line: Uint8Array): Command | "incomplete" | undefined {
+function commandOf(line: Uint8Array): TerminalCommand | "incomplete" | undefined {
   const letter = String.fromCharCode(line[0] ?? 0);
   const command = Object.hasOwn(COMMANDS, letter) ? COMMANDS[letter] : undefined;
   if (command === undefined) return undefined;
@@ -171,7 +173,7 @@ export class Terminal implements ConnectionHandler {
     if (!this.options.ignoresEnd) await this.#typed("quit");
   }
 
-  async #typed(typed: Command | Uint8Array): Promise<void> {
+  async #typed(typed: TerminalCommand | Uint8Array): Promise<void> {
     const session = await this.#client();
     if (typed instanceof Uint8Array) {
       await session.writer.write(this.#cr?.push(typed) ?? typed).catch(() => {});

@@ -6,12 +6,12 @@ import * as fs from "node:fs";
 import { test } from "node:test";
 import { readSServerOptions, sServerOptions } from "../../src/commands/s_server_options.ts";
 import { passwordFrom } from "../../src/commands/s_server_password.ts";
-import { type ServerSettings, serverSettings } from "../../src/commands/s_server_settings.ts";
+import { defaultSettings, type ServerSettings } from "../../src/commands/s_server_settings.ts";
 import { S_SERVER_OPTIONS } from "../../src/commands/s_server_table.ts";
-import { messageLines, stateLines } from "../../src/commands/s_server_trace.ts";
+import { headingLines, stateLines } from "../../src/commands/s_server_trace.ts";
 import {
-  serverEnvironment,
-  serverOptions,
+  translatedEnvironment,
+  translatedOptions,
   versionRange,
 } from "../../src/commands/s_server_translation.ts";
 import { TlsConversation, type TlsEvent } from "../../src/codec/tls/conversation.ts";
@@ -48,12 +48,12 @@ const FILES = { stamp: (path: string) => path === "server.pem" ? "is there" : un
 const NONE = { stamp: () => undefined };
 
 function settingsOf(...argv: string[]): ServerSettings {
-  const settings = serverSettings();
+  const settings = defaultSettings();
   assertEquals(readSServerOptions(settings, argv, {}), undefined);
   return settings;
 }
 
-const optionsOf = (...argv: string[]): Options => serverOptions(settingsOf(...argv), FILES);
+const optionsOf = (...argv: string[]): Options => translatedOptions(settingsOf(...argv), FILES);
 
 test("every option of openssl s_server has one row", () => {
   const rows = S_SERVER_OPTIONS.flatMap(({ options }) => options);
@@ -86,7 +86,7 @@ test("each option is translated, accepted or refused, with one dash or two", () 
     const words = value === undefined ? [] : [VALUES[name] ?? "text"];
     for (const dashes of ["", "-"]) {
       const argv = [`${dashes}${name}`, ...words];
-      const settings = serverSettings();
+      const settings = defaultSettings();
       const read = () => readSServerOptions(settings, argv, {});
       if ("refused" in option) {
         const error = assertThrows(read, UsageError);
@@ -95,7 +95,7 @@ test("each option is translated, accepted or refused, with one dash or two", () 
         continue;
       }
       read();
-      const changed = JSON.stringify(parts(settings)) !== JSON.stringify(parts(serverSettings()));
+      const changed = JSON.stringify(parts(settings)) !== JSON.stringify(parts(defaultSettings()));
       const same = "already" in option || RECOGNIZED.includes(name);
       assertEquals(changed, !same, argv.join(" "));
     }
@@ -125,7 +125,7 @@ const BAD: readonly (readonly [argv: readonly string[], message: RegExp])[] = [
 
 test("mistakes end with the usage", () => {
   for (const [argv, message] of BAD) {
-    const error = assertThrows(() => readSServerOptions(serverSettings(), argv, {}), UsageError);
+    const error = assertThrows(() => readSServerOptions(defaultSettings(), argv, {}), UsageError);
     assertMatch(error.message, message, argv.join(" "));
   }
 });
@@ -170,9 +170,9 @@ test("options become those of sslserver", () => {
 
 test("without a certificate a temporary one is made", () => {
   assertEquals(optionsOf().selfSigned, false, "there is server.pem");
-  assertEquals(serverOptions(settingsOf(), NONE).selfSigned, true);
-  assertEquals(serverOptions(settingsOf("-cert", "x"), NONE).selfSigned, false);
-  assertThrows(() => serverOptions(settingsOf("-key", "x"), NONE), UsageError, "-key x");
+  assertEquals(translatedOptions(settingsOf(), NONE).selfSigned, true);
+  assertEquals(translatedOptions(settingsOf("-cert", "x"), NONE).selfSigned, false);
+  assertThrows(() => translatedOptions(settingsOf("-key", "x"), NONE), UsageError, "-key x");
 });
 
 const VARIABLES: readonly (readonly [argv: string, env: Readonly<Record<string, string>>])[] = [
@@ -197,7 +197,7 @@ const VARIABLES: readonly (readonly [argv: string, env: Readonly<Record<string, 
 test("options become variables of sslserver", () => {
   for (const [argv, wanted] of VARIABLES) {
     const settings = settingsOf(...argv.split(" ").filter((word) => word !== ""));
-    const env = serverEnvironment(settings, {}, FILES);
+    const env = translatedEnvironment(settings, {}, FILES);
     for (const [name, value] of Object.entries(wanted)) {
       assertEquals(env[name], value, `${argv}: ${name}`);
     }
@@ -206,7 +206,7 @@ test("options become variables of sslserver", () => {
 
 test("certificates of the environment do not count, nor a list that no option checks", () => {
   const env = { CERTFILE: "a", KEYFILE: "b", "CERTFILE:x": "c", CRLFILE: "d", MAXCONIP: "3" };
-  const made = serverEnvironment(settingsOf("-CRL", "l", "-verify", "1"), env, FILES);
+  const made = translatedEnvironment(settingsOf("-CRL", "l", "-verify", "1"), env, FILES);
   assertEquals([made["CERTFILE"], made["CERTFILE:x"], made["CRLFILE"], made["MAXCONIP"]], [
     "server.pem",
     undefined,
@@ -224,7 +224,7 @@ test("combinations that mean nothing are refused", () => {
   ];
   for (const [argv, message] of refused) {
     const settings = settingsOf(...argv.split(" "));
-    const error = assertThrows(() => serverEnvironment(settings, {}, FILES), UsageError);
+    const error = assertThrows(() => translatedEnvironment(settings, {}, FILES), UsageError);
     assertMatch(`${error.message} ${error.hint}`, message, argv);
   }
 });
@@ -267,7 +267,7 @@ test("-msg and -state name messages as OpenSSL does", () => {
   conversation.feed("server", Uint8Array.of(22, 3, 3, 0, 4, 14, 0, 0, 0));
   conversation.feed("client", Uint8Array.of(20, 3, 3, 0, 1, 1));
   conversation.feed("client", Uint8Array.of(21, 3, 3, 0, 2, 1, 0));
-  assertEquals(events.flatMap(messageLines), [
+  assertEquals(events.flatMap(headingLines), [
     ">>> TLS 1.2, Handshake [length 0004], ServerHelloDone",
     "<<< TLS 1.2, ChangeCipherSpec [length 0001]",
     "<<< TLS 1.2, Alert [length 0002], warning (1), close_notify (0)",

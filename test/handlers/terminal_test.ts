@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { test } from "node:test";
-import { type Command, TypedLines } from "../../src/handlers/terminal.ts";
+import { type TerminalCommand, TypedLines } from "../../src/handlers/terminal.ts";
 import { reversed } from "../../src/handlers/reverse.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** What pieces of input are: texts of data, and commands. */
-function typed(pieces: readonly string[], commands = true): (Command | string)[] {
+function typed(pieces: readonly string[], commands = true): (TerminalCommand | string)[] {
   const lines = new TypedLines(commands);
   const found = pieces.flatMap((piece) => lines.push(bytes(piece)));
   const rest = lines.end();
@@ -15,7 +15,7 @@ function typed(pieces: readonly string[], commands = true): (Command | string)[]
   );
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = {
+const COMMANDS: Readonly<Record<string, TerminalCommand>> = {
   Q: "quit",
   q: "close",
   S: "statistics",

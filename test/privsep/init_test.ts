@@ -70,8 +70,10 @@ test("a worker gets exactly the options that the command line gave, one by one a
   };
   const words: string[][] = [];
   for (const { name, value } of OPTIONS.flatMap(({ options }) => options)) {
-    // A module has no workers.
-    if (["--help", "--man", "--completion", "--version", "--handler"].includes(name)) continue;
+    // These serve in one process, or do not serve.
+    if (["--help", "--man", "--completion", "--version", "--handler", "--keylog"].includes(name)) {
+      continue;
+    }
     words.push(value === undefined ? [name] : [name, values[name] ?? "7"]);
   }
   // Options that exclude others.
