@@ -108,7 +108,7 @@ function checkNumber(workers: number, findings: Findings): void {
 }
 
 function checkRoot(
-  { uid, gid, handler }: Options,
+  { uid, gid, handler, name }: Options,
   worker: number | undefined,
   findings: Findings,
   workers = true,
@@ -126,6 +126,7 @@ function checkRoot(
       : [gid === undefined ? "use -u UID and -g GID" : "use -u UID as well as -g"],
     ...roots.includes("workers") ? ["set SSL_UID and SSL_GID for workers"] : [],
   ];
+  if (name === "s_server") remedies.splice(0, Infinity, "start it as another user"); // it has no -u
   const group = uid === undefined && gid !== undefined ? ` in group ${gid}` : "";
   findings.warning(`${roots.join(" and ")} run as root${group}`, remedies.join(", and "));
 }

@@ -50,7 +50,7 @@ export async function sServer(call: CommandCall): Promise<number> {
 }
 
 /** Throws `UsageError` for an option that the runtime's TLS library cannot honour. */
-function refuseUnsupported(
+export function refuseUnsupported(
   { ciphers, groups, second }: ServerSettings,
   { cipherOrder, tickets, keylog }: Pick<Options, "cipherOrder" | "tickets" | "keylog">,
   runtime: Pick<Runtime, "cipherLists" | "name">,

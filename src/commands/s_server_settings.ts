@@ -87,6 +87,7 @@ export function defaultSettings(): ServerSettings {
       ownName: false,
       idleTimeout: NO_LIMIT,
       handshakeTimeout: 0,
+      drainTimeout: 1, // a signal ends the server, as there
       cipherOrder: "client",
     },
     host: ":0",

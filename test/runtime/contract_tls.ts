@@ -1,6 +1,13 @@
 /** The contract of TLS: successful handshakes, the properties of a session, and the stream. */
 
-import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotMatch,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { concat, equalBytes } from "../../src/codec/bytes.ts";
@@ -98,6 +105,38 @@ export function tlsContract(kit: Kit): void {
     undefined,
     kit.runtime.cipherLists ? kit.skip : "rustls takes no list of ciphers",
   );
+
+  claim(
+    "the client's order of ciphers counts if that is asked for",
+    async (kit) => {
+      const [first, second] = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"];
+      const ours = { ciphers: `${first}:${second}`, cipherOrder: "client" } as const;
+      const context = kit.runtime.tlsContext(settings(ours));
+      await withOpenssl(kit, context, ["-tls1_2", "-cipher", `${second}:${first}`], (stream) => {
+        assertStrictEquals(stream.suite().cipher, second);
+      });
+    },
+    undefined,
+    kit.runtime.cipherLists ? kit.skip : "rustls takes no list of ciphers",
+  );
+
+  claim("no tickets are issued if that is asked for, or it is refused", async (kit, context) => {
+    if (!kit.runtime.cipherLists) {
+      assertThrows(() => kit.runtime.tlsContext(settings({ tickets: false })), Error, "tickets");
+      return;
+    }
+    const ticket = /TLS session ticket:/;
+    const without = kit.runtime.tlsContext(settings({ tickets: false }));
+    assertMatch(await withOpenssl(kit, context, ["-tls1_2"], () => {}), ticket);
+    assertNotMatch(await withOpenssl(kit, without, ["-tls1_2"], () => {}), ticket);
+  });
+
+  claim("the server's order is refused where the library has its own", (kit) => {
+    const make = () => kit.runtime.tlsContext(settings({ cipherOrder: "server" }));
+    if (kit.runtime.cipherLists) make();
+    else assertThrows(make, Error, "rustls");
+    return Promise.resolve();
+  });
 
   claim("a session tells protocol, cipher, server name and ALPN", async (kit, context) => {
     const named = ["-servername", "mail.example", "-alpn", "imap,smtp"];

@@ -112,12 +112,52 @@ const TABLE: [option: ClientCertificate, env: Variables, expected: string][] = [
   ["valid", { CCAFILE: ROOT }, `required 1 ${JUDGED}`],
   ["valid", { CCAFILE: OTHER, CAFILE: ROOT }, `required 1 ${JUDGED}`],
   ["valid", { CCAFILE: EMPTY, CAFILE: ROOT }, `required 0 ${JUDGED}`],
+  ["asked", {}, `optional 0 ${SEEN}`],
+  ["asked", { CAFILE: ROOT }, `optional 1 ${JUDGED}`],
+  ["asked", { CAFILE: ROOT, CCAFILE: EMPTY }, `optional 0 ${JUDGED}`],
+  ["sent", { CAFILE: ROOT }, `required 1 ${JUDGED}`],
   ["valid", { CAFILE: authorities("twice.pem", root, root) }, `required 1 ${JUDGED}`],
 ];
 
 test("what is required of client certificates, and how they are verified", () => {
   for (const [option, env, expected] of TABLE) {
     assertStrictEquals(outcome(asked(option, env)), expected, `${option} ${JSON.stringify(env)}`);
+  }
+});
+
+test("a certificate that is only asked for may be invalid, and one that is required too", () => {
+  for (const [option, refuses] of [["asked", false], ["sent", false], ["valid", true]] as const) {
+    assertStrictEquals(asked(option, { CAFILE: ROOT })?.refusesInvalid, refuses, option);
+  }
+});
+
+test("revocation is checked for the leaf or for all, also without lists if that is asked for", () => {
+  const inner = certify({ name: "inner", by: middle });
+  const env: Variables = { CAFILE: authorities("both.pem", root, middle) };
+  const none = "FAILED:unable to get certificate CRL";
+  const rows: [revocation: "listed" | "leaf" | "all", lists: Uint8Array[], verdict: string][] = [
+    ["listed", [], "SUCCESS"],
+    ["leaf", [], none],
+    ["all", [], none],
+    ["listed", [revoke(middle)], none],
+    ["leaf", [revoke(middle)], "SUCCESS"],
+    ["all", [revoke(middle)], none],
+    ["all", [revoke(middle), revoke(root)], "SUCCESS"],
+    ["leaf", [revoke(middle, inner)], "FAILED:certificate revoked"],
+  ];
+  for (const [revocation, ders, expected] of rows) {
+    const given: Variables = ders.length > 0
+      ? { ...env, CRLFILE: lists("some.crl", ...ders) }
+      : env;
+    const log = new Log({ verbosity: 0, form: "text", name: "t" });
+    const auths = new ClientAuths({
+      option: "valid",
+      revocation,
+      env: (name) => given[name],
+      log,
+      now: () => NOW,
+    });
+    assertStrictEquals(verdict(auths.get(), inner), expected, `${revocation} ${ders.length}`);
   }
 });
 
