@@ -37,7 +37,7 @@ export async function sServer(call: CommandCall): Promise<number> {
     },
     environment: (env) => translatedEnvironment(settings, env, localFiles),
     async extras(options, env, runtime) {
-      refuseUnsupported(settings, options, runtime);
+      refuseLacking(settings, options, runtime);
       if (runtime.cipherLists) addCiphers(env as Record<string, string>, DEFAULT_CIPHERS);
       const { SServer } = await import("./s_server_run.ts");
       const server = new SServer(settings, call, runtime, keyPassword(settings, call.env));
@@ -50,7 +50,7 @@ export async function sServer(call: CommandCall): Promise<number> {
 }
 
 /** Throws `UsageError` for an option that the runtime's TLS library cannot honour. */
-export function refuseUnsupported(
+export function refuseLacking(
   { ciphers, groups, second }: ServerSettings,
   { cipherOrder, tickets, keylog }: Pick<Options, "cipherOrder" | "tickets" | "keylog">,
   runtime: Pick<Runtime, "cipherLists" | "name">,

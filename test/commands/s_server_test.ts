@@ -5,7 +5,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import * as fs from "node:fs";
 import { test } from "node:test";
 import { readSServerOptions, sServerOptions } from "../../src/commands/s_server_options.ts";
-import { refuseUnsupported } from "../../src/commands/s_server.ts";
+import { refuseLacking } from "../../src/commands/s_server.ts";
 import { passwordFrom } from "../../src/commands/s_server_password.ts";
 import { defaultSettings, type ServerSettings } from "../../src/commands/s_server_settings.ts";
 import { S_SERVER_OPTIONS } from "../../src/commands/s_server_table.ts";
@@ -241,13 +241,13 @@ test("what rustls lacks is refused, and nothing of it under Bun", () => {
   ];
   for (const line of lacks) {
     const settings = settingsOf(...line.split(" "));
-    refuseUnsupported(settings, settings.options, { cipherLists: true, name: "Bun" });
+    refuseLacking(settings, settings.options, { cipherLists: true, name: "Bun" });
     const refuse = () =>
-      refuseUnsupported(settings, settings.options, { cipherLists: false, name: "Deno" });
+      refuseLacking(settings, settings.options, { cipherLists: false, name: "Deno" });
     assertThrows(refuse, UsageError, `unable to honour ${line.split(" ")[0]}: Deno's`);
   }
   const none = settingsOf("-www", "-alpn", "h2", "-tls1_3");
-  refuseUnsupported(none, none.options, { cipherLists: false, name: "Deno" });
+  refuseLacking(none, none.options, { cipherLists: false, name: "Deno" });
 });
 
 test("the versions that options leave are one range", () => {

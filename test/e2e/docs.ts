@@ -124,6 +124,7 @@ function translated(block: string, { replace = [] }: Entry, port: number): strin
 const COMMANDS = [
   "sslserver",
   "s6-tlsserver",
+  "s_server",
   "sslclient",
   "sslcat",
   "sslconnect",

@@ -1,6 +1,6 @@
 /** Every sslserver command in MIGRATION.md runs and serves. */
 
-import { assertStrictEquals } from "@std/assert";
+import { assertMatch, assertStrictEquals } from "@std/assert";
 import { talk } from "./clients.ts";
 import { isRoot } from "./harness.ts";
 import { asUser, fenced, said, saidToVisitor, tryBlocks } from "./docs.ts";
@@ -75,6 +75,12 @@ tryBlocks("MIGRATION.md", fenced("MIGRATION.md"), [
     ],
     programs: { pop3d: WHO },
     serves: async (t, port) => assertStrictEquals(await said(t, port), "127.0.0.1 5 127.0.0.1  \n"),
+  },
+  {
+    first: "s_server -accept 4433 -cert cert.pem -key key.pem -www",
+    replace: [["4433", "@PORT"]],
+    serves: async (t, port) =>
+      assertMatch(await said(t, port, "GET / HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 OK[^]*TLSv1\.3/),
   },
   {
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key CAFILE=/etc/ssl/ca.pem \\",
