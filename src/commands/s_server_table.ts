@@ -131,7 +131,7 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
       ...row("-cert_chain file", "certificates to send after it", (s, v) => s.identity.chain = v),
       ...row(
         "-pass source",
-        "the key's password: pass:TEXT, env:NAME, file:PATH, fd:N or stdin",
+        "the key's password: pass:TEXT, env:NAME, file:PATH ...",
         (s, v) => s.identity.password = v,
       ),
       ...row("-certform PEM|DER", "recognized, so without effect", form("-certform")),
