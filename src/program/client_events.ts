@@ -6,6 +6,8 @@ import type { TlsError } from "../runtime/runtime.ts";
 export interface ClientEvents {
   /** True if the peer may still send after our end of data, as a server does. */
   readonly awaitsAnswer?: boolean;
+  /** True if our end of data has no close_notify. Some peers send an alert about that. */
+  readonly endsByFin?: boolean;
   /** The client broke TLS or reset the connection. */
   broken(error: TlsError): void;
   /** The client's data ended with a FIN and without close_notify. Returns an error if that breaks

@@ -27,7 +27,7 @@ export interface ConverseServices extends HandshakeServices {
   log: Log;
   options:
     & HandshakeServices["options"]
-    & Pick<Options, "banner" | "proxyFrom" | "enforceCloseNotify">;
+    & Pick<Options, "banner" | "proxyFrom" | "closeNotify" | "enforceCloseNotify">;
   metrics: HandshakeServices["metrics"] & Pick<Metrics, "traffic" | "cut">;
   idle: IdleTimer;
   lingering: Lingering;
@@ -102,6 +102,10 @@ class ClientSide implements ClientEvents {
     readonly pid: number,
     readonly services: Pick<ConverseServices, "log" | "metrics" | "options">,
   ) {}
+
+  get endsByFin(): boolean {
+    return !this.services.options.closeNotify;
+  }
 
   broken({ reason }: TlsError): void {
     this.conn.fail(reason);

@@ -185,9 +185,7 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
   close(error?: Error): void {
     if (this.#clientGone || this.#stopped) return;
     this.#clientGone = true;
-    if (error instanceof TlsError && !(this.#mayVanish && error.kind === "reset")) {
-      this.#client.broken(error);
-    }
+    if (error instanceof TlsError && !this.#isOrderly(error)) this.#client.broken(error);
     this.#lingering.forget(this);
     this.#client.gone();
     if (error || !this.#outputDone) return this.#endProgram();
@@ -200,6 +198,12 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
    *  the peer to close. Many clients send FIN without close_notify after they got ours. */
   get #mayVanish(): boolean {
     return this.#outputDone && (this.#leaving || !this.#client.awaitsAnswer);
+  }
+
+  /** True for a permitted end of the connection after our end of data. */
+  #isOrderly({ kind, cause }: TlsError): boolean {
+    const answered = this.#client.endsByFin === true && cause.kind === "alert";
+    return this.#mayVanish && (kind === "reset" || answered);
   }
 
   /** The program reads end of file, and gets EPIPE if it writes. */

@@ -11,7 +11,9 @@ import { TlsError } from "../../src/runtime/runtime.ts";
 import { FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
 /** Starts a relay. */
-function begin({ idleLimit = 3600, strict = false, awaitsAnswer = false } = {}) {
+function begin(
+  { idleLimit = 3600, strict = false, awaitsAnswer = false, endsByFin = false } = {},
+) {
   const client = new FakeSocket();
   const [input, output] = [new FakeSink(), new FakeSource()];
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
@@ -27,6 +29,7 @@ function begin({ idleLimit = 3600, strict = false, awaitsAnswer = false } = {}) 
     traffic: { received: 0, sent: 0 },
     client: {
       awaitsAnswer,
+      endsByFin,
       broken: ({ kind, cause }) => void seen.push(`${kind}: ${reasonWords(cause)}`),
       cut() {
         seen.push("cut");
@@ -110,6 +113,21 @@ test("a client that has our close_notify may close as it likes", async () => {
   one.client.lose(new TlsError({ kind: "client gone", how: "reset" }));
   assertEquals(one.seen, ["gone"]);
   await one.over();
+});
+
+test("only after an end without close_notify may a client send an alert", async () => {
+  const alert = { kind: "alert", alert: "decode error", certificate: false } as const;
+  for (const [endsByFin, ended] of [[true, true], [true, false], [false, true]] as const) {
+    const one = begin({ endsByFin });
+    if (ended) one.output.put(null);
+    await turn();
+    one.client.lose(new TlsError(alert));
+    const seen = endsByFin && ended
+      ? ["gone"]
+      : ["breach: alert from the client: decode error", "gone"];
+    assertEquals(one.seen, seen);
+    await one.over();
+  }
 });
 
 test("a server that may still answer is told of until its program has ended", async () => {
