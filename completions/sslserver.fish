@@ -216,7 +216,7 @@ complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -eq 0' -l man -x -a 
 complete -c s6-tlsserver -n 'test (__s6_tlsserver_operands) -ge 2' -a '(__sslserver_command -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --keylog --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)'
 
 function __sslhandle_operands
-    set -l place (__sslserver_place --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
+    set -l place (__sslserver_place --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --drain-timeout --kill-after -B --early-banner --variables -g -u --man --completion)
     echo $place[1]
 end
 complete -c sslhandle -f
@@ -261,7 +261,6 @@ complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l lookup-timeout -
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s l -x -d 'set the local name instead of asking DNS'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s r -d 'ask the client\'s ident server'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s R -d 'do not ask it (default)'
-complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s n -d 'TLS begins when the program asks for it (UCSPI-TLS)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s N -d 'TLS begins at once (default)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s m -d 'require a valid client certificate'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s z -d 'require one that matches the client\'s host name, if known'
@@ -271,7 +270,6 @@ complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l no-close-notify 
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l enforce-close-notify -d 'a client must send close_notify before it closes'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s 3 -d 'read the key\'s password from descriptor 3'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l self-signed -d 'serve with a temporary certificate'
-complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l workers -x -a 'n auto' -d 'worker processes (1); 0: one process does everything'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l drain-timeout -x -d 'end connections s seconds after SIGTERM'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l kill-after -x -d 'send a program SIGKILL s seconds after SIGTERM'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s B -x -d 'send text to the client first'
@@ -284,16 +282,12 @@ complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s E -d 'do not set
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s g -x -d 'run programs as this group (number or name)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s u -x -d 'run programs as this user (number or name)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -s U -d 'run programs as $UID, $GID and the groups of $GIDLIST'
-complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l echo -d 'send back what the client sends'
-complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l www -d 'answer HTTP with a page about the connection'
-complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l files -r -F -d 'serve the files below a folder by HTTP'
-complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l handler -r -F -d 'call the function that this module exports'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l check -d 'check the configuration, and do not serve'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l help -d 'print this help'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslhandle -n 'test (__sslhandle_operands) -eq 0' -l version -d 'print the version'
-complete -c sslhandle -n 'test (__sslhandle_operands) -ge 2' -a '(__sslserver_command --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
+complete -c sslhandle -n 'test (__sslhandle_operands) -ge 2' -a '(__sslserver_command --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --drain-timeout --kill-after -B --early-banner --variables -g -u --man --completion)'
 
 complete -c s_server -f
 complete -c s_server -o port -x -d 'listen on this port (4433)'

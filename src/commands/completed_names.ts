@@ -4,6 +4,7 @@ import { CLIENT_OPTIONS } from "../config/client_table.ts";
 import type { Option } from "../config/getopt.ts";
 import { OPTIONS } from "../config/option_table.ts";
 import { type Page, PAGES } from "../config/options.ts";
+import { moduleOptions } from "../config/parse.ts";
 import { S6_OPTIONS } from "./s6_tlsserver_options.ts";
 import { S_SERVER_OPTIONS } from "./s_server_table.ts";
 import { ownOptions } from "./small_client.ts";
@@ -37,7 +38,7 @@ const small = (name: Page, operands: CompletedName["operands"]): CompletedName =
 export const COMPLETED: readonly CompletedName[] = [
   { name: "sslserver", options: flat(OPTIONS), operands: ["host", "port"] },
   { name: "s6-tlsserver", options: flat(S6_OPTIONS), operands: ["host", "port"] },
-  { name: "sslhandle", options: flat(OPTIONS), operands: ["host", "port"] },
+  { name: "sslhandle", options: flat(moduleOptions()), operands: ["host", "port"] },
   {
     name: "s_server",
     options: flat(S_SERVER_OPTIONS.map(({ options }) => ({

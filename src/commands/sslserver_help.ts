@@ -1,7 +1,7 @@
 /** The texts of `sslserver --help` and `sslhandle --help`. help.ts formats them. */
 
 import { OPTIONS } from "../config/option_table.ts";
-import { SSLHANDLE_USAGE, USAGE } from "../config/parse.ts";
+import { moduleOptions, SSLHANDLE_USAGE, USAGE } from "../config/parse.ts";
 import { helpText } from "./help.ts";
 
 /** Returns the text, which ends with a newline. */
@@ -28,14 +28,13 @@ export function sslhandleHelp(): string {
   return helpText({
     usage: SSLHANDLE_USAGE,
     about: `Accepts TLS connections on host and port and calls the function that module
-exports for each. One process serves. The options are those of sslserver,
-except -n, --workers, --echo, --www, --files and --handler.
+exports for each. One process serves.
 
 host    0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
 port    a number, 0 for any free one, or a service name
 module  a TypeScript or JavaScript file: export default async (conn) => { ... }
 `,
-    groups: OPTIONS,
+    groups: moduleOptions(),
     closing: "Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).\n",
   });
 }

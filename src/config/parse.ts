@@ -2,7 +2,7 @@
  *  ucspi-ssl does not have are long. */
 
 import { UsageError } from "../errors.ts";
-import { optionsByName, readOptions } from "./getopt.ts";
+import { type OptionGroup, optionsByName, readOptions } from "./getopt.ts";
 import { OPTIONS } from "./option_table.ts";
 import {
   defaults,
@@ -49,6 +49,17 @@ export function serving(
 }
 
 export const SSLHANDLE_USAGE = "sslhandle [opts] host port module [args]";
+
+/** Options of sslserver that are not for a module, which serves in one process. */
+const NOT_OF_MODULES = ["-n", "--echo", "--www", "--files", "--handler", "--workers"];
+
+/** Returns the options that `sslhandle` accepts. */
+export function moduleOptions(): OptionGroup<Options>[] {
+  return OPTIONS.map(({ title, options }) => ({
+    title,
+    options: options.filter(({ name }) => !NOT_OF_MODULES.includes(name)),
+  })).filter(({ options }) => options.length > 0);
+}
 
 /** Reads the arguments of `sslhandle`: the options of sslserver, and a module in place of prog.
  *  Throws `UsageError`. */
