@@ -70,8 +70,10 @@ export const LINES: readonly Line[] = [
   {
     server: `${CERT} -HTTP`,
     client: `${CURL} -i ${URL}/answer`,
-    look: { client: /X-Answer: whole\r\n\r\nIts body/ },
-    seen: ["X-Answer: whole\r\n\r\nIts body"],
+    look: {
+      client: /^HTTP\/1\.0 200 OK\r\nContent-Length: 9\r\nX-Answer: whole\r\n\r\nIts body\n$/,
+    },
+    seen: ["HTTP/1.0 200 OK"],
     deno: true,
   },
   {
