@@ -283,6 +283,12 @@ const ROWS: readonly Row[] = [
       "unable to listen for --metrics on 192.0.2.1:0: bind: address not available (EADDRNOTAVAIL)",
     info: "give --metrics a free address of this machine, or a path in a folder that exists",
   },
+  {
+    args: `--workers 0 --keylog /none/keys ${LAST}`,
+    env: GOOD,
+    fatal: "unable to append to /none/keys: no such file or directory",
+    info: "--keylog must name a file that this user can write",
+  },
 ];
 
 /** Messages without a row: how they begin, and where they are tested or why they cannot be. */
@@ -323,6 +329,11 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "${what} needs a number": "test/commands/s6_tlsserver_test.ts",
   "$${name} is not set": "test/commands/s6_tlsserver_test.ts",
   "neither $CADIR nor $CAFILE": "test/commands/s6_tlsserver_test.ts",
+  // Messages of --keylog, and of settings that s_server alone makes.
+  "--keylog needs one process": "test/e2e/s_server_test.ts",
+  "unable to log the secrets": "test/e2e/s_server_test.ts",
+  "unable to issue no tickets": "test/runtime/contract_tls.ts",
+  "unable to choose by the server's order": "test/runtime/contract_tls.ts",
   // Messages of a running server.
   "unable to listen again": "test/privsep/monitor/",
   "unable to start a worker": "test/privsep/monitor/",
@@ -417,9 +428,10 @@ claim("a start that fails says why and what to do, for every message", async (t)
   assertEquals(wrong, []);
 }, { forms: ["binary", "deno"], timeout: 120_000 });
 
-/** Files of the clients, which start no server. docs_test.ts compares their messages with the manual. */
+/** Files of the clients, which start no server, and of other names of the server, which have their own
+ *  tests. docs_test.ts compares the messages of clients with the manual. */
 const OF_CLIENTS =
-  /^(?:client\/|commands\/(?:client|small_client|https_at)\.ts|config\/(?:client_table|variables_of_s6)\.ts|commands\/s6_)/;
+  /^(?:client\/|commands\/(?:client|small_client|https_at)\.ts|config\/(?:client_table|variables_of_s6|variables_of_s_server)\.ts|commands\/(?:s6_|s_server))/;
 
 /** The text of every error in the source that ends a start, and its file. */
 function messages(): Map<string, string> {
