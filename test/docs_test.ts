@@ -1,8 +1,8 @@
 /** The documents agree with the code: options, variables, versions, generated files.
  *  test/e2e/docs_*_test.ts runs the commands in them. */
 
-import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
+import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
+import { dirname, fromFileUrl, join } from "@std/path";
 import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { test } from "node:test";
@@ -35,6 +35,13 @@ const all = (text: string, pattern: RegExp): string[] =>
 const TABLE = OPTIONS.flatMap(({ options }) => options);
 const NAMES = unique(TABLE.map(({ name }) => name));
 
+/** The Markdown files for users, by their paths from the root. */
+function markdown(): string[] {
+  const docs = fs.readdirSync(join(ROOT, "docs"), { recursive: true, encoding: "utf8" });
+  return [...fs.readdirSync(ROOT), ...docs.map((name) => `docs/${name}`)]
+    .filter((name) => name.endsWith(".md"));
+}
+
 function need(program: string, debian = program): void {
   for (const folder of ["/usr/bin", "/bin", "/usr/sbin"]) {
     if (fs.existsSync(join(folder, program))) return;
@@ -46,8 +53,9 @@ test("no option is there twice", () => {
   assertStrictEquals(TABLE.length, NAMES.length);
 });
 
-test("README's table has every option and no other", () => {
-  const table = /^\| option \| meaning \|\n([\s\S]*?)\n\n/m.exec(read("README.md"))?.[1] ?? "";
+test("the specification's table has every option and no other", () => {
+  const page = read("docs/specification.md");
+  const table = /^\| option \| meaning \|\n([\s\S]*?)\n\n/m.exec(page)?.[1] ?? "";
   const firsts = table.split("\n").map((row) => row.split(/(?<!\\)\|/)[1] ?? "").join("\n");
   assertEquals(unique(all(firsts, /`(--?[\w-]+)/g)), NAMES);
 });
@@ -171,7 +179,7 @@ test("sslserver-environment(7) has every default", () => {
 test("the documents misspell no variable", () => {
   // Names and words of other programs, which MIGRATION and the pages translate to ours.
   const meant = ["TLS_UID", "TLS_GID", "TLS_MIN_VERSON", "CIPHER"];
-  const texts = ["README.md", "MIGRATION.md", "SECURITY.md", "docs/specification.md"];
+  const texts = markdown().filter((file) => file !== "CHANGELOG.md");
   for (const file of [...texts, ...pages().map((page) => `man/${page}`)]) {
     const names = all(read(file), /\b([A-Z][A-Z0-9_]{4,}(?::[\w.*]+)?)/g);
     const wrong = unique(names).filter((name) => spelling(name) !== undefined);
@@ -287,28 +295,38 @@ test("s_server(1) has every error of its own, and every option with its reason",
   }
 });
 
-test("README's tables of variables have no name that is in no row", () => {
-  const tables = [...read("README.md").matchAll(/^\| variable \| meaning \|\n([\s\S]*?)\n\n/gm)];
-  assert(tables.length > 0);
-  const firsts = tables.flatMap(([table]) =>
-    table.split("\n").map((row) => row.split("|")[1] ?? "")
+/** The anchors that a page's headings get. */
+function anchors(text: string): string[] {
+  const plain = text.replaceAll(/^```[\s\S]*?^```$/gm, "");
+  return all(plain, /^#+ (.*)$/gm).map((heading) =>
+    heading.toLowerCase().replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-")
   );
-  const names = unique(all(firsts.join("\n"), /`([A-Z][\w:]*)`/g));
-  assertEquals(names.filter((name) => !VARIABLES.includes(name)), []);
-});
-
-/** The items of the list that follows the line `head`, after `from`. */
-function list(text: string, from: string, head: string): string[] {
-  const begin = text.indexOf(`\n${head}\n`, text.indexOf(from)) + head.length + 2;
-  const items = /^\n((?:- .*\n(?: {2}.*\n)*)+)/.exec(text.slice(begin))?.[1] ?? "";
-  return items.split(/^- /m).slice(1).map((item) => item.replaceAll(/\s+/g, " ").trim());
 }
 
-test("README and SECURITY.md say the same of a worker that was taken over", () => {
-  for (const [readme, security] of [["It can:", "Can:"], ["It cannot:", "Cannot:"]] as const) {
-    const items = list(read("SECURITY.md"), "### A worker that was taken over", security);
-    assert(items.length > 3);
-    assertEquals(list(read("README.md"), "## Processes", readme), items);
+test("every link between the documents leads to a file and a heading", () => {
+  for (const file of markdown()) {
+    const links = all(read(file), /\]\(([^)\s]+)\)/g).filter((link) => !/^\w+:/.test(link));
+    for (const link of links) {
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? file : join(dirname(file), path);
+      assert(fs.existsSync(join(ROOT, target)), `${file}: ${link}`);
+      if (anchor) assert(anchors(read(target)).includes(anchor), `${file}: ${link}`);
+    }
+  }
+});
+
+test("README has at most 250 lines", () => {
+  assert(read("README.md").split("\n").length <= 251);
+});
+
+test("the pictures are plain SVG for light and dark backgrounds, without scripts or links", () => {
+  const pictures = fs.readdirSync(join(ROOT, "docs/images"));
+  assert(pictures.length > 0);
+  for (const name of pictures) {
+    const text = read(`docs/images/${name}`);
+    assertMatch(text, /^<svg [^>]*viewBox=[\s\S]*<title[\s\S]*<\/svg>\n$/, name);
+    assertMatch(text, /@media \(prefers-color-scheme: dark\)/, name);
+    assertNotMatch(text, /<script|\son\w+=|href=|url\((?!#)|@import|<foreignObject/i, name);
   }
 });
 

@@ -1,7 +1,8 @@
-/** Every command in README.md does what the text says. */
+/** Every command in README.md and in the pages of docs/ for operators does what the text says. */
 
 import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
+import * as fs from "node:fs";
 import { connect as connectTcp } from "node:net";
 import { availableParallelism } from "node:os";
 import process from "node:process";
@@ -23,6 +24,47 @@ const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] 
 
 tryBlocks("README.md", fenced("README.md"), [
   {
+    first: "sha256sum -c --ignore-missing SHA256SUMS",
+    forms: ["binary"],
+    before: async (t) => {
+      // A release with this executable, and the sum of another one that was not downloaded.
+      fs.copyFileSync(join(ROOT, "dist/sslserver"), join(t.dir, "sslserver-1.0.0-linux-x64"));
+      const { stdout } = await t.run("sha256sum", [join(t.dir, "sslserver-1.0.0-linux-x64")]);
+      const sum = new TextDecoder().decode(stdout).slice(0, 64);
+      const sums = `${sum}  sslserver-1.0.0-linux-x64\n${
+        "0".repeat(64)
+      }  sslserver-1.0.0-darwin-x64\n`;
+      fs.writeFileSync(join(t.dir, "SHA256SUMS"), sums);
+    },
+    replace: [["/usr/local", "root"]],
+    ends: async (t, { status, stdout }) => {
+      assertEquals([status, stdout], [0, "sslserver-1.0.0-linux-x64: OK\n"]);
+      for (const name of ["sslserver", "s6-tlsserver", "s_server", "https@", "sslcat"]) {
+        const { stdout } = await t.run(join(t.dir, "root/bin", name), ["--help"]);
+        assertMatch(new TextDecoder().decode(stdout), new RegExp(`^usage: ${name} `));
+      }
+    },
+  },
+  {
+    first: "install -D -m 644 -t /usr/local/share/man/man1 man/*.1",
+    forms: ["binary"],
+    replace: [["/usr/local", "$HOME/root"], ["man/*", `${ROOT}/man/*`]],
+    ends: (t, { status, stderr }) => {
+      assertEquals([status, stderr], [0, ""]);
+      const share = join(t.dir, "root/share");
+      const same = (installed: string, source: string): void =>
+        assertStrictEquals(
+          fs.readFileSync(join(share, installed), "utf8"),
+          fs.readFileSync(join(ROOT, source), "utf8"),
+        );
+      same("man/man1/sslserver.1", "man/sslserver.1");
+      same("man/man7/ucspi-tls.7", "man/ucspi-tls.7");
+      same("bash-completion/completions/sslserver", "completions/sslserver.bash");
+      same("zsh/site-functions/_sslserver", "completions/_sslserver");
+      same("fish/vendor_completions.d/sslserver.fish", "completions/sslserver.fish");
+    },
+  },
+  {
     first:
       `./compile.sh && ./dist/sslserver --self-signed -v 127.0.0.1 8443 sh -c 'echo "hello $SSLREMOTEIP"; cat'`,
     // The block compiles the program; here into the folder of the test.
@@ -31,6 +73,12 @@ tryBlocks("README.md", fenced("README.md"), [
       "8443",
       "@PORT",
     ]],
+    serves: async (t, port) =>
+      assertStrictEquals(await said(t, port, "x\n"), "hello 127.0.0.1\nx\n"),
+  },
+  {
+    first: `sslserver --self-signed -v 127.0.0.1 8443 sh -c 'echo "hello $SSLREMOTEIP"; cat'`,
+    replace: [["8443", "@PORT"]],
     serves: async (t, port) =>
       assertStrictEquals(await said(t, port, "x\n"), "hello 127.0.0.1\nx\n"),
   },
@@ -48,24 +96,6 @@ tryBlocks("README.md", fenced("README.md"), [
     serves: async (t, port) => {
       assertStrictEquals(await said(t, port), `mx.example\n${process.getuid?.() || 1000}\n`);
     },
-  },
-  {
-    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
-    forms: ROOTS,
-    before: makeJail,
-    replace: [...FILES, ["465", "@PORT"], JAIL],
-    programs: { smtpd: "id -u" },
-    serves: async (t, port) => {
-      assertStrictEquals(await said(t, port), "1000\n");
-      // Uid 1 is Debian's daemon.
-      await hasWorkers(t, Array.from({ length: availableParallelism() }, () => "1"));
-    },
-  },
-  {
-    first:
-      "systemd-socket-activate -l 127.0.0.1:8443 sslserver --self-signed -v 127.0.0.1 8443 cat",
-    replace: [["8443", "@PORT"]],
-    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
   },
   {
     first: "exec env CERTFILE=/etc/ssl/mx.pem CERTFILE:imap.example=/etc/ssl/imap.pem \\",
@@ -90,17 +120,26 @@ tryBlocks("README.md", fenced("README.md"), [
     },
   },
   {
-    first: "sslserver --proxy-from 10.0.0.1,2001:db8::/64 0 465 smtpd",
-    replace: [
-      ["sslserver", "env CERTFILE=cert.pem KEYFILE=key.pem sslserver"],
-      ["10.0.0.1", "127.0.0.1"],
-      ["465", "@PORT"],
-    ],
-    programs: { smtpd: 'echo "$SSLREMOTEIP by $PROXY_IP"' },
-    serves: async (_t, port) => {
-      assertStrictEquals(await throughProxy(port), "192.0.2.7 by 127.0.0.1\n");
+    first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
+    forms: ROOTS,
+    before: makeJail,
+    replace: [...FILES, ["465", "@PORT"], JAIL],
+    programs: { smtpd: "id -u" },
+    serves: async (t, port) => {
+      assertStrictEquals(await said(t, port), "1000\n");
+      // Uid 1 is Debian's daemon.
+      await hasWorkers(t, Array.from({ length: availableParallelism() }, () => "1"));
     },
   },
+  {
+    first: `printf '127.:allow,GREETING="hello"\\n:deny\\n' | tcprules rules.cdb rules.tmp`,
+    ends: (_t, { stdout }) => {
+      assertMatch(stdout, /^rule 127.:\n.*GREETING=hello\nallow connection\n$/);
+    },
+  },
+]);
+
+tryBlocks("docs/operations.md", fenced("docs/operations.md"), [
   {
     first: "env CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \\",
     replace: [...FILES, ["465", "@PORT"], asUser("-u 1000 -g 1000")],
@@ -114,18 +153,33 @@ tryBlocks("README.md", fenced("README.md"), [
     },
   },
   {
+    first:
+      "systemd-socket-activate -l 127.0.0.1:8443 sslserver --self-signed -v 127.0.0.1 8443 cat",
+    replace: [["8443", "@PORT"]],
+    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
+  },
+  {
+    first: "sslserver --proxy-from 10.0.0.1,2001:db8::/64 0 465 smtpd",
+    replace: [
+      ["sslserver", "env CERTFILE=cert.pem KEYFILE=key.pem sslserver"],
+      ["10.0.0.1", "127.0.0.1"],
+      ["465", "@PORT"],
+    ],
+    programs: { smtpd: 'echo "$SSLREMOTEIP by $PROXY_IP"' },
+    serves: async (_t, port) => {
+      assertStrictEquals(await throughProxy(port), "192.0.2.7 by 127.0.0.1\n");
+    },
+  },
+]);
+
+tryBlocks("docs/deno.md", fenced("docs/deno.md"), [
+  {
     first: "CERTFILE=cert.pem KEYFILE=key.pem deno run --v8-flags=--max-semi-space-size=1 \\",
     forms: ["deno"],
     replace: [["cli.ts", join(ROOT, "cli.ts")], ["8443", "@PORT"]],
     serves: async (t, port) => {
       assertStrictEquals(await said(t, port, "hello\n"), "hello\n");
       await hasWorkers(t, [String(process.getuid?.())]);
-    },
-  },
-  {
-    first: `printf '127.:allow,GREETING="hello"\\n:deny\\n' | ./dist/tcprules rules.cdb rules.tmp`,
-    ends: (_t, { stdout }) => {
-      assertMatch(stdout, /^rule 127.:\n.*GREETING=hello\nallow connection\n$/);
     },
   },
 ]);

@@ -1,4 +1,4 @@
-/** The library under Deno, with exactly the permissions that README lists. */
+/** The library under Deno, with exactly the permissions that docs/library.md lists. */
 
 import { assert, assertEquals, assertNotStrictEquals } from "@std/assert";
 import { join } from "@std/path";
@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { selfSigned } from "./certificates.ts";
 import { claim, ROOT } from "./harness.ts";
 
-/** Each row: its text in README, the options as source text, further permissions. `CERT` and `KEY` stand
+/** Each row: its text in docs/library.md, the options as source text, further permissions. `CERT` and `KEY` stand
  *  for paths. */
 const ROWS: readonly [row: string, options: string, permissions: readonly string[]][] = [
   ["always", "cert, key, env: {}", []],
@@ -42,15 +42,15 @@ client.on("data", (chunk) => {
 });
 `;
 
-claim("the library needs the permissions that README lists, and no other", async (t) => {
+claim("the library needs the permissions that docs/library.md lists, and no other", async (t) => {
   const { certificate, key } = await selfSigned(t, "server");
   const texts = [certificate, key].map((path) => readFileSync(path, "utf8")) as [string, string];
   const here = (text: string): string =>
     text.replace("CERT'", `${certificate}'`)
       .replace("KEY'", `${key}'`).replace("CERT,KEY", `${certificate},${key}`);
-  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const page = readFileSync(join(ROOT, "docs/library.md"), "utf8");
   const runs = ROWS.map(async ([row, options, permissions], i) => {
-    const line = readme.split("\n").find((line) => line.startsWith(`| ${row} | `)) ?? "";
+    const line = page.split("\n").find((line) => line.startsWith(`| ${row} | `)) ?? "";
     for (const flag of permissions) assert(line.includes(flag.split("=")[0] as string), row);
     const server = row === "a program"
       ? '{ command: ["/bin/cat"] }'

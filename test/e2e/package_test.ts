@@ -159,7 +159,7 @@ claim("the npm package holds what it needs and nothing else, and Node is told so
   const list = await shell(t, t.dir, 'tar -tzf "$1"', await tarball(t));
   const files = list.trim().split("\n").map((name) => name.replace(/^package\//, "")).sort();
   const wanted =
-    /^((mod|cli)\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|bin\/[\w@-]+\.ts|src\/[\w/]+\.ts|man\/[\w./@-]+|docs\/\w+\.md|dist\/npm\/(mod|src\/[\w/]+)\.(js|d\.ts))$/;
+    /^((mod|cli)\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|bin\/[\w@-]+\.ts|src\/[\w/]+\.ts|man\/[\w./@-]+|docs\/[\w/]+\.(md|svg)|dist\/npm\/(mod|src\/[\w/]+)\.(js|d\.ts))$/;
   assertEquals(files.filter((name) => !wanted.test(name)), []);
   for (const name of ["bin/tcprules.ts", "dist/npm/mod.d.ts", "man/text/sslserver.1.txt"]) {
     assert(files.includes(name), name);
