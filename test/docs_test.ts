@@ -8,7 +8,10 @@ import * as fs from "node:fs";
 import { test } from "node:test";
 import { spelling } from "../src/check/spelling.ts";
 import { decodePem } from "../src/codec/x509/pem.ts";
-import { sslserverHelp } from "../src/commands/sslserver_help.ts";
+import { s6Help } from "../src/commands/s6_tlsserver_help.ts";
+import { sServerHelp } from "../src/commands/s_server_help.ts";
+import { sslclientHelp } from "../src/commands/sslclient_help.ts";
+import { sslhandleHelp, sslserverHelp } from "../src/commands/sslserver_help.ts";
 import { MANUAL } from "../src/commands/manual.ts";
 import { S_SERVER_OPTIONS } from "../src/commands/s_server_table.ts";
 import { OPTIONS } from "../src/config/option_table.ts";
@@ -79,10 +82,22 @@ test("sslserver(1) has every option and no other in its synopsis", () => {
   assertEquals(unique(flags(section)), NAMES);
 });
 
-test("--help has every option and no other, within 80 columns", () => {
-  const help = sslserverHelp();
-  assertEquals(unique(all(help, /^ {2}(--?[\w-]+)/gm)), NAMES);
-  assertEquals(help.split("\n").filter((line) => line.length > 80), []);
+test("--help has every option and no other", () => {
+  assertEquals(unique(all(sslserverHelp(), /^ {2}(--?[\w-]+)/gm)), NAMES);
+});
+
+test("--help of each name is within 80 columns and has options under every heading", () => {
+  for (const help of [sslserverHelp(), sslhandleHelp(), s6Help(), sServerHelp(), sslclientHelp()]) {
+    assertEquals(help.split("\n").filter((line) => line.length > 80), []);
+    assertEquals(all(help, /^([A-Z][^\n]*:)\n\n?\n/gm), []);
+  }
+});
+
+test("s6-tlsserver --help shows how its long options take values, and its own defaults", () => {
+  const help = s6Help();
+  assertMatch(help, /^ {2}--handshake-timeout=ms$/m);
+  assertMatch(help, /--log text\|json\|s6\n.*\(s6\)$/m);
+  assertMatch(help, /--variables ucspi\|s6\n.*\(s6\)$/m);
 });
 
 test("made files are as tools/make_docs.ts makes them", () => {

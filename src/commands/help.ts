@@ -17,8 +17,8 @@ export interface HelpPage<T> {
 /** Returns the text, which ends with a newline. */
 export function helpText<T>({ usage, about, groups, closing }: HelpPage<T>): string {
   const tables = groups.map(({ title, options }) => {
-    const lines = options.map(({ name, value, help }) => {
-      const left = value === undefined ? name : `${name} ${value}`;
+    const lines = options.map(({ name, value, help, joined }) => {
+      const left = value === undefined ? name : `${name}${joined ? "=" : " "}${value}`;
       return left.length > WIDTH
         ? `  ${left}\n  ${" ".repeat(WIDTH)}  ${help}`
         : `  ${left.padEnd(WIDTH)}  ${help}`;

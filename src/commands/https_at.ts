@@ -11,8 +11,8 @@ export function httpsAt(call: CommandCall): Promise<number> {
   return smallClient({
     name: "https@",
     operands: ["host", "page", "port"],
-    about: `Connects to host and port with TLS, verifies the server, asks for /page, and
-prints the body of the answer without the CR at line ends.
+    about: `Connects to host and port with TLS and verifies the server. Asks for /page.
+Prints the body of the answer without the CR at line ends.
 
 host  a name, an address, or 0 for this machine (0)
 page  the path without its first slash (empty)

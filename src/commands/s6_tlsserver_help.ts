@@ -8,8 +8,8 @@ import { S6_OPTIONS } from "./s6_tlsserver_options.ts";
 export function s6Help(): string {
   return helpText({
     usage: S6_USAGE,
-    about: `Accepts TLS connections on ip and port and runs prog for each, under the options
-and variables of s6-networking's s6-tlsserver. Times are in milliseconds.
+    about: `Accepts TLS connections on ip and port and runs prog for each. The options and
+variables are those of s6-tlsserver in s6-networking.
 
 ip    an address: 0.0.0.0 (all IPv4) or :: (all IPv6)
 port  a number, 0 for any free one

@@ -149,7 +149,7 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...flag("-d --nagle", "delay small packets (default)", (_, o) => o.noDelay = false),
       ...flag("-D --no-nagle", "do not delay packets", (_, o) => o.noDelay = true),
-      ...flag("-L --proxy", "every connection begins with a PROXY header", (_, o) => {
+      ...flag("-L --proxy", "require a PROXY header from every client", (_, o) => {
         o.proxyFrom = ["0.0.0.0/0", "::/0"].map((text) => network("-L", text));
       }),
     ],
@@ -157,9 +157,9 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
   {
     title: "Look-ups and access",
     options: [
-      ...flag("--dns", "look names up in DNS (default)", (s6) => s6.noDns = false),
-      ...flag("-H --no-dns", "do not look names up", (s6) => s6.noDns = true),
-      ...flag("-h --hosts", "look names up in /etc/hosts first", (_, o) => o.hosts = true),
+      ...flag("--dns", "look up names in DNS (default)", (s6) => s6.noDns = false),
+      ...flag("-H --no-dns", "do not look up names", (s6) => s6.noDns = true),
+      ...flag("-h --hosts", "look up names in /etc/hosts before DNS", (_, o) => o.hosts = true),
       ...flag("--no-hosts", "do not read /etc/hosts (default)", (_, o) => o.hosts = false),
       ...flag(
         "-p --paranoid",
@@ -171,9 +171,14 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
         "do not verify the name (default)",
         (_, o) => o.paranoid = o.deniesMismatch = false,
       ),
-      ...value("-l --local-name", "name", "the local name", (o, s) => o.localName = s),
+      ...value(
+        "-l --local-name",
+        "name",
+        "set the local name instead of asking DNS",
+        (o, s) => o.localName = s,
+      ),
       ...flag("-r --ident", "ask the client's ident server", (_, o) => o.ident = true),
-      ...flag("-R --no-ident", "do not ask it (default)", (_, o) => o.ident = false),
+      ...flag("-R --no-ident", "do not ask the ident server (default)", (_, o) => o.ident = false),
       ...flag(
         "-w --strict-resolution",
         "deny a client if DNS or ident does not answer",
@@ -181,12 +186,12 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...flag(
         "-W --no-strict-resolution",
-        "admit such a client (default)",
+        "admit a client without these answers (default)",
         (_, o) => o.strictResolution = false,
       ),
       ...number(
         "-t --timeout",
-        "deny a client whose look-ups take longer (0: no limit)",
+        "time limit for look-ups in ms; 0 means no limit (0)",
         (o, n) => o.lookupTimeout = n === 0 ? undefined : n / 1000,
         MAX_TIMER,
         "ms",
@@ -218,17 +223,17 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...flag(
         "-J --enforce-close-notify",
-        "a client must send close_notify before it closes",
+        "treat FIN without close_notify as an error",
         (_, o) => o.enforceCloseNotify = true,
       ),
       ...flag(
         "-j --no-enforce-close-notify",
-        "a client may close without close_notify (default)",
+        "treat FIN without close_notify as end of file (default)",
         (_, o) => o.enforceCloseNotify = false,
       ),
       ...flag(
         "-Y --client-cert",
-        "ask for a client certificate, and refuse an invalid one",
+        "ask for a client certificate; refuse an invalid one",
         (_, o) => o.clientCertificate = "optional",
       ),
       ...flag(
@@ -238,24 +243,24 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...number(
         "-K --handshake-timeout",
-        "limit for the handshake (0: no limit)",
+        "time limit for the handshake in ms; 0 means no limit (0)",
         (o, n) => o.handshakeTimeout = n / 1000,
         MAX_TIMER,
         "ms",
       ),
       ...number(
         "-k --sni-level",
-        "use KEYFILE (0, default), KEYFILE:name (2), or both (1)",
+        "server names: 0 ignore (default), 1 use, 2 require",
         (o, n) => o.serverNames = n === 0 ? "ignored" : n === 1 ? "used" : "only",
       ),
       ...flag(
         "-Z --keep",
-        "programs get KEYFILE and the other variables for TLS",
+        "pass KEYFILE and other TLS variables to programs",
         (s6) => s6.keep = true,
       ),
       ...flag(
         "-z --no-keep",
-        "programs do not get these variables (default)",
+        "do not pass KEYFILE and other TLS variables (default)",
         (s6) => s6.keep = false,
       ),
     ],
@@ -263,12 +268,29 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
   {
     title: "Identity of programs",
     options: [
-      ...number("-u --uid", "user", (o, n) => o.uid = orNone(n), MAX_ID, "uid"),
-      ...number("-g --gid", "group", (o, n) => o.gid = orNone(n), MAX_ID, "gid"),
-      ...value("-G --gidlist", "gids", "supplementary groups, separated by commas", (o, s) => {
-        o.groups = s.split(",").map((gid) => anId("option -G", gid));
-      }),
-      ...flag("-U --envuidgid", "take user and groups from $UID, $GID and $GIDLIST", (s6) => {
+      ...number(
+        "-u --uid",
+        "run programs as this user",
+        (o, n) => o.uid = orNone(n),
+        MAX_ID,
+        "uid",
+      ),
+      ...number(
+        "-g --gid",
+        "run programs as this group",
+        (o, n) => o.gid = orNone(n),
+        MAX_ID,
+        "gid",
+      ),
+      ...value(
+        "-G --gidlist",
+        "gids",
+        "supplementary groups of programs, separated by commas",
+        (o, s) => {
+          o.groups = s.split(",").map((gid) => anId("option -G", gid));
+        },
+      ),
+      ...flag("-U --envuidgid", "run programs as $UID and $GID, with groups $GIDLIST", (s6) => {
         s6.identityFromEnvironment = true;
       }),
     ],
@@ -277,13 +299,23 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
 
 const OWN_NAMES = new Set(S6_GROUPS.flatMap(({ options }) => options.map(({ name }) => name)));
 
+/** Help of the options whose default differs from that of sslserver. */
+const OTHER_DEFAULTS: Readonly<Record<string, string>> = {
+  "--log": "form of the lines on stderr (s6)",
+  "--variables": "set the variables of ucspi-ssl or s6 (s6)",
+};
+
 /** The long options of sslserver. They set the `options` of an `S6Options`. */
 function inherited(): OptionGroup<S6Options>[] {
   return OPTIONS.map(({ title, options }) => ({
     title: `${title}, as in sslserver`,
     options: options
       .filter(({ name }) => name.startsWith("--") && !OWN_NAMES.has(name) && name !== "--man")
-      .map((option) => ({ ...option, set: (s6, text, env) => option.set(s6.options, text, env) })),
+      .map((option) => ({
+        ...option,
+        help: OTHER_DEFAULTS[option.name] ?? option.help,
+        set: (s6, text, env) => option.set(s6.options, text, env),
+      })),
   } satisfies OptionGroup<S6Options>)).filter(({ options }) => options.length > 0);
 }
 

@@ -9,18 +9,21 @@ import { S_SERVER_OPTIONS } from "./s_server_table.ts";
 export function sServerHelp(): string {
   return helpText({
     usage: S_SERVER_USAGE,
-    about: `Accepts TLS connections for tests, under the options of openssl s_server. What
-the client sends is printed, and typed lines are sent to it. Alone on a line, Q
-ends the server, q the connection, S prints statistics, and P sends plain text.
+    about: `Accepts TLS connections for tests, with the options of openssl s_server. Prints
+what the client sends, and sends typed lines to the client. A line with only one
+of these letters is a command:
+
+Q  end the server        S  print statistics
+q  end the connection    P  send plain text
 `,
     groups: S_SERVER_OPTIONS.map(({ title, options }) => ({
       title,
       options: options.filter((option) => "set" in option)
         .map((option) => ({ ...option, set: () => undefined })),
-    })),
-    closing: `The long options of sslserver count too (--check, --log, --metrics ...). Options
-that are accepted without effect, and those that are refused, each with the
-reason: --man.
+    })).filter(({ options }) => options.length > 0),
+    closing: `The long options of sslserver also work, for example --check, --log and
+--metrics. s_server --man lists the options of OpenSSL that have no effect, and
+those that are refused.
 `,
   });
 }

@@ -127,29 +127,45 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
     title: "Certificate and key",
     options: [
       ...row("-cert file", "the certificate (server.pem)", (s, v) => s.identity.certificate = v),
-      ...row("-key file", "its private key (the certificate's file)", (s, v) => s.identity.key = v),
-      ...row("-cert_chain file", "certificates to send after it", (s, v) => s.identity.chain = v),
+      ...row(
+        "-key file",
+        "private key of -cert (default: in the file of -cert)",
+        (s, v) => s.identity.key = v,
+      ),
+      ...row(
+        "-cert_chain file",
+        "certificates to send after that of -cert",
+        (s, v) => s.identity.chain = v,
+      ),
       ...row(
         "-pass source",
-        "the key's password: pass:TEXT, env:NAME, file:PATH ...",
+        "password of the key: pass:TEXT, env:NAME, file:PATH ...",
         (s, v) => s.identity.password = v,
       ),
-      ...row("-certform PEM|DER", "recognized, so without effect", form("-certform")),
-      ...row("-keyform PEM|DER", "recognized, so without effect", form("-keyform")),
+      ...row("-certform PEM|DER", "no effect: the form is detected", form("-certform")),
+      ...row("-keyform PEM|DER", "no effect: the form is detected", form("-keyform")),
       ...row("-dcert file", "a second certificate, with another type of key", (s, v) => {
         s.second.certificate = v;
       }),
-      ...row("-dkey file", "its private key", (s, v) => s.second.key = v),
-      ...row("-dcert_chain file", "certificates to send after it", (s, v) => s.second.chain = v),
-      ...row("-dpass source", "the second key's password", (s, v) => s.second.password = v),
-      ...row("-dcertform PEM|DER", "recognized, so without effect", form("-dcertform")),
-      ...row("-dkeyform PEM|DER", "recognized, so without effect", form("-dkeyform")),
-      ...row("-servername name", "clients that ask for it get -cert2", (s, v) => s.serverName = v),
+      ...row("-dkey file", "private key of -dcert", (s, v) => s.second.key = v),
+      ...row(
+        "-dcert_chain file",
+        "certificates to send after that of -dcert",
+        (s, v) => s.second.chain = v,
+      ),
+      ...row("-dpass source", "password of -dkey", (s, v) => s.second.password = v),
+      ...row("-dcertform PEM|DER", "no effect: the form is detected", form("-dcertform")),
+      ...row("-dkeyform PEM|DER", "no effect: the form is detected", form("-dkeyform")),
+      ...row(
+        "-servername name",
+        "use -cert2 for clients that ask for this name",
+        (s, v) => s.serverName = v,
+      ),
       ...row("-cert2 file", "the certificate for -servername (server2.pem)", (s, v) => {
         s.named.certificate = v;
       }),
-      ...row("-key2 file", "its private key", (s, v) => s.named.key = v),
-      ...row("-chainCAfile file", "more certificates of which the chain is made", (s, v) => {
+      ...row("-key2 file", "private key of -cert2", (s, v) => s.named.key = v),
+      ...row("-chainCAfile file", "more certificates for building the chain", (s, v) => {
         s.chainFile = v;
       }),
       ...already("-build_chain", "the chain is always made of the certificates in the files"),
@@ -172,37 +188,61 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
   {
     title: "Client certificates",
     options: [
-      ...row("-verify n", "ask for a certificate; at most n intermediates", (s, v) => {
+      ...row("-verify n", "ask for a certificate; maximum n intermediates", (s, v) => {
         s.depth = atMost("-verify", v, MAX_DEPTH);
         s.asks = "asks";
       }),
-      ...row("-Verify n", "require a certificate", (s, v) => {
+      ...row("-Verify n", "require a certificate; maximum n intermediates", (s, v) => {
         s.depth = atMost("-Verify", v, MAX_DEPTH);
         s.asks = "requires";
       }),
-      ...row("-verify_depth n", "at most n intermediates", (s, v) => {
+      ...row("-verify_depth n", "maximum intermediates of a client certificate", (s, v) => {
         s.depth = atMost("-verify_depth", v, MAX_DEPTH);
       }),
       ...row("-verify_return_error", "refuse an invalid certificate", (s) => {
         s.refusesInvalid = true;
       }),
-      ...row("-CAfile file", "trusted authorities", (s, v) => s.authorities.file = v),
-      ...row("-CApath folder", "a folder of them", (s, v) => s.authorities.folder = v),
+      ...row(
+        "-CAfile file",
+        "trust the authorities in this file",
+        (s, v) => s.authorities.file = v,
+      ),
+      ...row(
+        "-CApath folder",
+        "trust the authorities in this folder",
+        (s, v) => s.authorities.folder = v,
+      ),
       ...row("-no-CAfile", "do not trust the system's file", (s) => {
         s.authorities.systemFile = false;
       }),
       ...row("-no-CApath", "do not trust the system's folder", (s) => {
         s.authorities.systemFolder = false;
       }),
-      ...row("-verifyCAfile file", "trust these in place of -CAfile", (s, v) => s.verifyFile = v),
-      ...row("-verifyCApath folder", "a folder of them", (s, v) => s.verifyFolder = v),
-      ...row("-no_ca_names", "name no authority to clients", (s) => s.caNames = false),
-      ...row("-CRL file", "revocation lists", (s, v) => s.crl = v),
-      ...row("-CRLform PEM|DER", "recognized, so without effect", form("-CRLform")),
-      ...row("-crl_check", "the certificate must not be revoked", (s) => {
+      ...row(
+        "-verifyCAfile file",
+        "trust this file in place of -CAfile",
+        (s, v) => s.verifyFile = v,
+      ),
+      ...row(
+        "-verifyCApath folder",
+        "trust this folder in place of -CApath",
+        (s, v) => s.verifyFolder = v,
+      ),
+      ...row(
+        "-no_ca_names",
+        "do not send the names of authorities to clients",
+        (s) => s.caNames = false,
+      ),
+      ...row("-CRL file", "read revocation lists from this file", (s, v) => s.crl = v),
+      ...row("-CRLform PEM|DER", "no effect: the form is detected", form("-CRLform")),
+      ...row("-crl_check", "check whether the client certificate is revoked", (s) => {
         if (s.options.revocation !== "all") s.options.revocation = "leaf";
       }),
-      ...row("-crl_check_all", "nor those of its issuers", (s) => s.options.revocation = "all"),
+      ...row(
+        "-crl_check_all",
+        "check whether any certificate of the chain is revoked",
+        (s) => s.options.revocation = "all",
+      ),
       ...already("-no-CAstore", "no store is ever read"),
       ...already("-verify_quiet", "only errors of verification are printed"),
       ...already("-trusted_first", "trusted certificates are always tried first"),
@@ -226,22 +266,22 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
   {
     title: "Protocol",
     options: [
-      ...row("-tls1", "TLS 1.0 only", only("TLSv1")),
-      ...row("-tls1_1", "TLS 1.1 only", only("TLSv1.1")),
-      ...row("-tls1_2", "TLS 1.2 only", only("TLSv1.2")),
-      ...row("-tls1_3", "TLS 1.3 only", only("TLSv1.3")),
-      ...row("-no_tls1", "not TLS 1.0", (s) => s.versions.delete("TLSv1")),
-      ...row("-no_tls1_1", "not TLS 1.1", (s) => s.versions.delete("TLSv1.1")),
-      ...row("-no_tls1_2", "not TLS 1.2", (s) => s.versions.delete("TLSv1.2")),
-      ...row("-no_tls1_3", "not TLS 1.3", (s) => s.versions.delete("TLSv1.3")),
-      ...row("-min_protocol version", "the lowest version", (s, v) => {
+      ...row("-tls1", "use only TLS 1.0", only("TLSv1")),
+      ...row("-tls1_1", "use only TLS 1.1", only("TLSv1.1")),
+      ...row("-tls1_2", "use only TLS 1.2", only("TLSv1.2")),
+      ...row("-tls1_3", "use only TLS 1.3", only("TLSv1.3")),
+      ...row("-no_tls1", "do not use TLS 1.0", (s) => s.versions.delete("TLSv1")),
+      ...row("-no_tls1_1", "do not use TLS 1.1", (s) => s.versions.delete("TLSv1.1")),
+      ...row("-no_tls1_2", "do not use TLS 1.2", (s) => s.versions.delete("TLSv1.2")),
+      ...row("-no_tls1_3", "do not use TLS 1.3", (s) => s.versions.delete("TLSv1.3")),
+      ...row("-min_protocol version", "lowest version of TLS", (s, v) => {
         s.minVersion = versionNamed("-min_protocol", v);
       }),
-      ...row("-max_protocol version", "the highest version", (s, v) => {
+      ...row("-max_protocol version", "highest version of TLS", (s, v) => {
         s.maxVersion = versionNamed("-max_protocol", v);
       }),
       ...row("-cipher list", "cipher suites up to TLS 1.2", (s, v) => s.ciphers = v),
-      ...row("-serverpref", "choose by the server's order", (s) => {
+      ...row("-serverpref", "choose cipher suites by the server's order", (s) => {
         s.options.cipherOrder = "server";
       }),
       ...row(
@@ -298,8 +338,12 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
       ...row("-HTTP", "serve files that are whole HTTP answers", (s) => s.mode = "HTTP"),
       ...row("-rev", "send back each line reversed", (s) => s.mode = "rev"),
       ...row("-crlf", "send LF from the terminal as CR LF", (s) => s.crlf = true),
-      ...row("-ign_eof", "go on when the terminal's input ends", (s) => s.ignoresEnd = true),
-      ...row("-no_ign_eof", "end then, also with -quiet", (s) => s.ignoresEnd = false),
+      ...row("-ign_eof", "go on when standard input ends", (s) => s.ignoresEnd = true),
+      ...row(
+        "-no_ign_eof",
+        "end when standard input ends, also with -quiet",
+        (s) => s.ignoresEnd = false,
+      ),
       ...already("-http_server_binmode", "files are always sent as they are"),
       ...already("-ignore_unexpected_eof", "a client may end without close_notify"),
       ...already("-sendfile", "without kernel TLS it is not faster"),
@@ -308,14 +352,22 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
   {
     title: "What is printed",
     options: [
-      ...row("-quiet", "the client's data only; letters are no commands", (s) => s.quiet = true),
-      ...row("-brief", "a short summary of each connection", (s) => s.brief = true),
-      ...row("-state", "the steps of the handshake", (s) => s.state = true),
-      ...row("-msg", "the handshake messages that pass in the clear", (s) => s.messages = true),
-      ...row("-trace", "the same, decoded", (s) => s.decoded = true),
-      ...row("-debug", "a hex dump of every byte", (s) => s.dump = true),
-      ...row("-tlsextdebug", "the client's extensions, as hex dumps", (s) => s.extensions = true),
-      ...row("-msgfile file", "print -msg and -trace to this file", (s, v) => s.messageFile = v),
+      ...row("-quiet", "print only the client's data; read no commands", (s) => s.quiet = true),
+      ...row("-brief", "print a short summary of each connection", (s) => s.brief = true),
+      ...row("-state", "print the steps of the handshake", (s) => s.state = true),
+      ...row("-msg", "print handshake messages that are not encrypted", (s) => s.messages = true),
+      ...row("-trace", "print the messages of -msg decoded", (s) => s.decoded = true),
+      ...row("-debug", "print a hex dump of every byte", (s) => s.dump = true),
+      ...row(
+        "-tlsextdebug",
+        "print the client's extensions as hex dumps",
+        (s) => s.extensions = true,
+      ),
+      ...row(
+        "-msgfile file",
+        "write the output of -msg and -trace to this file",
+        (s, v) => s.messageFile = v,
+      ),
       ...row("-keylogfile file", "append the TLS secrets to this file", (s, v) => {
         s.options.keylog = v;
       }),

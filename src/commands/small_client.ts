@@ -74,7 +74,7 @@ function helpOf(
     usage,
     about,
     groups,
-    closing: "The options after port are those of sslclient: see sslclient --help.\n",
+    closing: "The options after port are those of sslclient; see sslclient --help.\n",
   });
 }
 

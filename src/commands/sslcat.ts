@@ -9,8 +9,8 @@ export function sslcat(call: CommandCall): Promise<number> {
   return smallClient({
     name: "sslcat",
     operands: ["host", "port"],
-    about: `Connects to host and port with TLS, verifies the server, and prints what it
-sends. Sends nothing.
+    about: `Connects to host and port with TLS and verifies the server. Prints what the
+server sends, and sends nothing.
 
 host  a name, an address, or 0 for this machine (0)
 port  a number or a service name (443)

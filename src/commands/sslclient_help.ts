@@ -7,16 +7,16 @@ import { helpText } from "./help.ts";
 export function sslclientHelp(): string {
   return helpText({
     usage: CLIENT_USAGE,
-    about: `Connects to host and port with TLS, verifies the server, and runs prog with
-the decrypted stream on its descriptors 6 (to read) and 7 (to write).
+    about: `Connects to host and port with TLS, verifies the server, and runs prog. The
+program reads from descriptor 6 and writes to descriptor 7.
 
 host  a name, an address, or 0 for this machine
 port  a number or a service name
 `,
     groups: CLIENT_OPTIONS,
-    closing: `The exit status is that of prog, 111 if there is no connection, or 100 after
-wrong usage. Authorities: -a and -A, else CAFILE and CADIR, else those of the
-system.
+    closing: `Exit status: that of prog, 111 without a connection, 100 for wrong usage.
+Trusted authorities are the first of these that are set: -a and -A, CAFILE and
+CADIR, those of the system.
 `,
   });
 }

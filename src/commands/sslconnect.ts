@@ -10,8 +10,8 @@ export function sslconnect(call: CommandCall): Promise<number> {
   return smallClient({
     name: "sslconnect",
     operands: ["host", "port"],
-    about: `Connects to host and port with TLS, verifies the server, sends standard input
-with CR LF at line ends, and prints what the server sends.
+    about: `Connects to host and port with TLS and verifies the server. Sends standard
+input with CR LF at line ends. Prints what the server sends.
 
 host  a name, an address, or 0 for this machine (0)
 port  a number or a service name (443)

@@ -8,8 +8,8 @@ import { helpText } from "./help.ts";
 export function sslserverHelp(): string {
   return helpText({
     usage: USAGE,
-    about: `Accepts TLS connections on host and port and runs prog for each, with the
-decrypted stream on its descriptors 0 and 1.
+    about: `Accepts TLS connections on host and port and runs prog for each. The program
+has the decrypted stream on descriptors 0 and 1.
 
 host  0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
 port  a number, 0 for any free one, or a service name
@@ -17,7 +17,7 @@ port  a number, 0 for any free one, or a service name
     groups: OPTIONS,
     closing: `Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).
 
-Other names of this file, each with --help:
+This file also has other names. Each prints its own --help:
   s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@
 `,
   });
@@ -28,7 +28,7 @@ export function sslhandleHelp(): string {
   return helpText({
     usage: SSLHANDLE_USAGE,
     about: `Accepts TLS connections on host and port and calls the function that module
-exports for each. One process serves.
+exports for each. The server is a single process.
 
 host    0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
 port    a number, 0 for any free one, or a service name

@@ -34,7 +34,7 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
       {
         name: "-T",
         value: "x+y",
-        help: "try each address for x s, then y s; handshake: x+y s (2+58)",
+        help: "seconds for each address: x, then y at a retry (2+58)",
         set(o, value) {
           o.timeout = timeout(value);
         },
@@ -58,8 +58,8 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
     title: "TLS",
     options: [
       flag("-x", "verify the server's certificate chain (default)", (o) => o.checkChain = true),
-      flag("-X", "do not verify it", (o) => o.checkChain = false),
-      flag("-n", "the certificate must be for host (default)", (o) => o.checkName = true),
+      flag("-X", "do not verify the certificate chain", (o) => o.checkChain = false),
+      flag("-n", "require a certificate for host (default)", (o) => o.checkName = true),
       flag("-N", "accept a certificate for any host", (o) => o.checkName = false),
       text("-a", "file", "trust the authorities in this file", (o, value) => o.caFile = value),
       text("-A", "folder", "trust the authorities in this folder", (o, value) => o.caDir = value),
@@ -71,11 +71,16 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
         MAX_DEPTH,
         (o, n) => o.depth = n,
       ),
-      text("-c", "file", "client certificate and its chain", (o, value) => o.certFile = value),
+      text(
+        "-c",
+        "file",
+        "send the client certificate and chain in this file",
+        (o, value) => o.certFile = value,
+      ),
       text(
         "-k",
         "file",
-        "key of the client certificate (default: in the file of -c)",
+        "private key for -c (default: in the file of -c)",
         (o, value) => o.keyFile = value,
       ),
       flag("-3", "read the key's password from descriptor 3", (o) => o.keyPassword = true),
@@ -86,15 +91,15 @@ export const CLIENT_OPTIONS: readonly OptionGroup<ClientOptions>[] = [
     title: "Program",
     options: [
       flag("-h", "look up the server's name in DNS (default)", (o) => o.remoteName = true),
-      flag("-H", "do not look it up", (o) => o.remoteName = false),
+      flag("-H", "do not look up the server's name", (o) => o.remoteName = false),
       text("-l", "name", "set the local name instead of asking DNS", (o, s) => o.localName = s),
-      flag("-r", "ask the server's ident server", (o) => o.ident = true),
-      flag("-R", "do not ask it (default)", (o) => o.ident = false),
+      flag("-r", "ask the ident server of the server's host", (o) => o.ident = true),
+      flag("-R", "do not ask the ident server (default)", (o) => o.ident = false),
       seconds("-t", "ident timeout in seconds (26)", (o, n) => o.identTimeout = n),
-      flag("-s", "set mod_ssl's variables", (o) => o.tlsVariables = true),
-      flag("-S", "do not set them (default)", (o) => o.tlsVariables = false),
-      flag("-e", "also set tcpclient's variables", (o) => o.tcpVariables = true),
-      flag("-E", "do not set them (default)", (o) => o.tcpVariables = false),
+      flag("-s", "set the variables of mod_ssl", (o) => o.tlsVariables = true),
+      flag("-S", "do not set the variables of mod_ssl (default)", (o) => o.tlsVariables = false),
+      flag("-e", "also set the variables of tcpclient", (o) => o.tcpVariables = true),
+      flag("-E", "do not set the variables of tcpclient (default)", (o) => o.tcpVariables = false),
     ],
   },
   {

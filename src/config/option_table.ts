@@ -18,17 +18,21 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       flag("-q", "print nothing", (o) => o.verbosity = 0),
       flag("-Q", "print errors (default)", (o) => o.verbosity = 1),
       flag("-v", "also print status lines", (o) => o.verbosity = 2),
-      flag("-V", "also print protocol and cipher", (o) => o.verbosity = 3),
+      flag("-V", "also print protocol, cipher and JA4 fingerprint", (o) => o.verbosity = 3),
       {
         name: "--log",
         value: "text|json|s6",
-        help: "format of the lines on stderr (text)",
+        help: "form of the lines on stderr (text)",
         set(o, value) {
           o.log = oneWord("--log", value, ["text", "json", "s6"]);
         },
       },
-      flag("--trace", "log the handshake messages of each connection", (o) => o.trace = "messages"),
-      flag("--trace-bytes", "log every byte of TLS too", (o) => o.trace = "bytes"),
+      flag("--trace", "log the TLS records of each connection", (o) => o.trace = "messages"),
+      flag(
+        "--trace-bytes",
+        "do the same as --trace, and dump every byte",
+        (o) => o.trace = "bytes",
+      ),
       text("--keylog", "file", "append the secrets of TLS connections to a file", (o, s) => {
         o.keylog = s;
       }),
@@ -60,13 +64,13 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       text("-I", "if", "interface of a link-local IPv6 host", (o, s) => o.interface = s),
       number("-b", "n", "listen backlog (1024)", 1, MAX.backlog, (o, n) => o.backlog = n),
       flag("-o", "keep the IP options of clients", (o) => o.keepIpOptions = true),
-      flag("-O", "remove them (default)", (o) => o.keepIpOptions = false),
+      flag("-O", "remove the IP options of clients (default)", (o) => o.keepIpOptions = false),
       flag("-d", "delay small packets (Nagle)", (o) => o.noDelay = false),
       flag("-D", "do not delay packets (default)", (o) => o.noDelay = true),
       {
         name: "--proxy-from",
         value: "nets",
-        help: "these networks must send a PROXY header; no others may",
+        help: "require a PROXY header from these networks",
         set(o, value) {
           o.proxyFrom = value.split(",").map((text) => network("--proxy-from", text.trim()));
         },
@@ -80,7 +84,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       number(
         "--pending",
         "n",
-        "maximum connections still in the handshake (1000)",
+        "maximum connections without a completed handshake (1000)",
         1,
         MAX.count,
         (o, n) => o.pending = n,
@@ -107,10 +111,14 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         o.accessCdb = s;
       }),
       flag("-h", "look up the client's name in DNS (default)", (o) => o.remoteName = true),
-      flag("-H", "do not look it up", (o) => o.remoteName = false),
-      flag("-p", "use the name only if it resolves to the address", (o) => o.paranoid = true),
+      flag("-H", "do not look up the client's name", (o) => o.remoteName = false),
+      flag(
+        "-p",
+        "use the name only if it resolves to the client's address",
+        (o) => o.paranoid = true,
+      ),
       flag("-P", "do not verify the name (default)", (o) => o.paranoid = false),
-      flag("--hosts", "look names up in /etc/hosts first", (o) => o.hosts = true),
+      flag("--hosts", "look up names in /etc/hosts before DNS", (o) => o.hosts = true),
       flag(
         "--strict-resolution",
         "deny a client if DNS or ident does not answer",
@@ -123,26 +131,30 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       ),
       text("-l", "name", "set the local name instead of asking DNS", (o, s) => o.localName = s),
       flag("-r", "ask the client's ident server", (o) => o.ident = true),
-      flag("-R", "do not ask it (default)", (o) => o.ident = false),
+      flag("-R", "do not ask the ident server (default)", (o) => o.ident = false),
     ],
   },
   {
     title: "TLS",
     options: [
-      flag("-n", "TLS begins when the program asks for it (UCSPI-TLS)", (o) => o.delayed = true),
-      flag("-N", "TLS begins at once (default)", (o) => o.delayed = false),
+      flag("-n", "let the program decide when TLS begins (UCSPI-TLS)", (o) => o.delayed = true),
+      flag("-N", "begin TLS at once (default)", (o) => o.delayed = false),
       flag("-m", "require a valid client certificate", (o) => o.clientCertificate = "valid"),
       flag(
         "-z",
-        "require one that matches the client's host name, if known",
+        "like -m; a known client name must match the certificate",
         (o) => o.clientCertificate = "match",
       ),
       flag(
         "--client-cert",
-        "ask for a client certificate, and refuse an invalid one",
+        "ask for a client certificate; refuse an invalid one",
         (o) => o.clientCertificate = "optional",
       ),
-      flag("-Z", "do not require one (default)", (o) => o.clientCertificate = "none"),
+      flag(
+        "-Z",
+        "do not require a client certificate (default)",
+        (o) => o.clientCertificate = "none",
+      ),
       flag(
         "--no-close-notify",
         "end output with FIN, without close_notify",
@@ -150,7 +162,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       ),
       flag(
         "--enforce-close-notify",
-        "a client must send close_notify before it closes",
+        "treat FIN without close_notify as an error",
         (o) => o.enforceCloseNotify = true,
       ),
       flag("-3", "read the key's password from descriptor 3", (o) => o.keyPassword = true),
@@ -163,7 +175,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       {
         name: "--workers",
         value: "n|auto",
-        help: "worker processes (1); 0: one process does everything",
+        help: "number of worker processes (1); 0: a single process",
         set(o, value) {
           o.workers = value === "auto"
             ? os.availableParallelism()
@@ -172,7 +184,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       },
       seconds(
         "--drain-timeout",
-        "end connections s seconds after SIGTERM",
+        "close all connections s seconds after SIGTERM",
         (o, n) => o.drainTimeout = n,
       ),
     ],
@@ -182,7 +194,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
     options: [
       seconds(
         "--kill-after",
-        "send a program SIGKILL s seconds after SIGTERM",
+        "send SIGKILL to a program s seconds after SIGTERM",
         (o, n) => o.killAfter = n,
       ),
       text("-B", "text", "send text to the client first", (o, s) => o.banner = s),
@@ -194,18 +206,18 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
           o.earlyBanner = shortText("--early-banner", value);
         },
       },
-      flag("-s", "set mod_ssl's variables", (o) => o.tlsVariables = true),
-      flag("-S", "do not set them (default)", (o) => o.tlsVariables = false),
+      flag("-s", "set the variables of mod_ssl", (o) => o.tlsVariables = true),
+      flag("-S", "do not set the variables of mod_ssl (default)", (o) => o.tlsVariables = false),
       {
         name: "--variables",
         value: "ucspi|s6",
-        help: "set the variables of ucspi-ssl or of s6 (ucspi)",
+        help: "set the variables of ucspi-ssl or s6 (ucspi)",
         set(o, value) {
           o.variables = oneWord("--variables", value, ["ucspi", "s6"]);
         },
       },
-      flag("-e", "also set tcpserver's variables", (o) => o.tcpVariables = true),
-      flag("-E", "do not set them (default)", (o) => o.tcpVariables = false),
+      flag("-e", "also set the variables of tcpserver", (o) => o.tcpVariables = true),
+      flag("-E", "do not set the variables of tcpserver (default)", (o) => o.tcpVariables = false),
       text("-g", "gid", "run programs as this group (number or name)", (o, value) => {
         o.group = isName(value) ? value : undefined;
         o.gid = o.group === undefined
@@ -220,7 +232,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       }),
       {
         name: "-U",
-        help: "run programs as $UID, $GID and the groups of $GIDLIST",
+        help: "run programs as $UID and $GID, with groups $GIDLIST",
         set(o, _value, env) {
           o.user = o.group = undefined;
           o.uid = wholeNumber("$UID for -U", env.UID ?? "", 1, MAX.id);
@@ -250,7 +262,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
   {
     title: "Instead of serving",
     options: [
-      flag("--check", "check the configuration, and do not serve", (o) => o.check = true),
+      flag("--check", "check the configuration and exit", (o) => o.check = true),
       { name: "--help", help: "print this help", set: () => ({ print: "help" }) },
       {
         name: "--man",
