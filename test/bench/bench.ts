@@ -2,99 +2,41 @@
  *  take turns, in rounds, so that other load of the machine affects all of them. The result is the ratio
  *  to the reference server (ref_epoll.c) in the same round. Asserts nothing. See README.md in this folder. */
 
+import { join } from "@std/path";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import process from "node:process";
 import { commandLine } from "../../tools/command_line.ts";
 import { ROOT } from "../e2e/harness.ts";
-import {
-  besideIdle,
-  besideStalled,
-  connections,
-  connectionsInTurns,
-  type Figures,
-  idle,
-  type JointMeasurement,
-  type Measurement,
-  startTime,
-  throughput,
-} from "./measure.ts";
+import { attempt } from "./measure.ts";
+import { peers } from "./peers.ts";
+import { plots } from "./plots.ts";
 import { prepare, type Tools } from "./prepare.ts";
 import { stopAll } from "./process.ts";
-import { servers, type Subject, variants } from "./servers.ts";
-import { type Rounds, table } from "./table.ts";
-
-interface Section {
-  name: string;
-  title: string;
-  subjects: Subject[];
-  /** The subject to which the ratios refer. */
-  reference: string;
-  /** Measures each server separately. `together` measures all at the same time, once. */
-  measure?: Measurement;
-  together?: JointMeasurement;
-  /** Measured once, not in each round, because other load of the machine hardly affects it. */
-  once?: boolean;
-}
+import { Results } from "./results.ts";
+import { type Section, sections } from "./sections.ts";
+import { earlier, ours, references, type Subject } from "./servers.ts";
+import { table } from "./table.ts";
 
 const OPTIONS = commandLine("deno task bench [OPTION…]", {
-  only: { value: "SECTIONS", help: "measure these sections: conn,latency" },
+  only: { value: "SECTIONS", help: "measure these sections: conn,bytes" },
   servers: { value: "NAMES", help: "measure these servers: ref-epoll,ours" },
   variants: { value: "NAMES", help: "measure these variants of ours: -v,--workers 0" },
   bin: { value: "FILE", help: "the compiled file to measure as ours; without it one is built" },
   base: { value: "FILE", help: "the compiled file of an earlier tree, measured as base" },
   rounds: { value: "N", help: "rounds", fallback: 3 },
-  turns: { value: "N", help: "turns of conn; from 10 on with quartiles", fallback: 7 },
-  seconds: { value: "N", help: "seconds after which no measurement begins", fallback: 900 },
+  "peer-rounds": { value: "N", help: "rounds and turns of other projects' servers", fallback: 2 },
+  turns: { value: "N", help: "turns of conn and handlers; from 10 on with quartiles", fallback: 5 },
+  interval: { value: "MS", help: "milliseconds between connections of rare", fallback: 1000 },
+  seconds: { value: "N", help: "seconds after which no measurement begins", fallback: 1800 },
   out: { value: "FILE", help: "write the tables to this file too" },
+  plots: { value: "FOLDER", help: "write the plots to this folder" },
 });
-
-const LOW = { atOnce: 1, total: 300, seconds: 1.5 };
-const MIDDLE = { atOnce: 16, total: 1000, seconds: 2 };
-const HIGH = { atOnce: 64, total: 2000, seconds: 3 };
 
 /** What a list of names with commas selects: everything if it is not given. */
 const selects = (list: string | undefined, name: string): boolean =>
   list?.split(",").includes(name) ?? true;
-
-function sections(tools: Tools, all: Subject[]): Section[] {
-  const reference = all[0]?.name ?? "";
-  const toReference = { subjects: all, reference };
-  const many = { ...toReference, subjects: all.filter((subject) => subject.many) };
-  const printing = { ...toReference, subjects: all.filter((subject) => subject.printsPort) };
-  const chosen = (variant: string): boolean => selects(OPTIONS.variants, variant);
-  const ofOurs = (name: string) => ({
-    name,
-    subjects: variants(tools, name, chosen),
-    reference: "ours",
-  });
-  const log = ofOurs("log");
-  const rules = ofOurs("rules");
-  const workers = ofOurs("workers");
-  const loads = [LOW, MIDDLE, HIGH];
-  const one = connections([HIGH]);
-  const plan: Section[] = [
-    {
-      name: "conn",
-      title: "Connections",
-      ...toReference,
-      together: connectionsInTurns(loads, OPTIONS.turns),
-    },
-    { name: "latency", title: "Beside stalled handshakes", ...toReference, measure: besideStalled },
-    { name: "echo", title: "Throughput", ...toReference, measure: throughput },
-    { name: "held", title: "Beside idle connections", ...many, measure: besideIdle },
-    { ...log, title: "With a log", measure: one },
-    { ...rules, title: "With rules", measure: one },
-    { ...workers, title: "Workers: connections", measure: connections(loads) },
-    { ...workers, title: "Workers: beside stalled handshakes", measure: besideStalled },
-    { ...workers, title: "Workers: throughput", measure: throughput },
-    { ...workers, title: "Workers: idle", measure: idle(1000), once: true },
-    { name: "start", title: "Start, warm", ...printing, measure: startTime, once: true },
-    { name: "idle", title: "Memory and descriptors", ...toReference, measure: idle(), once: true },
-  ];
-  return plan.filter(({ name, subjects }) => subjects.length > 0 && selects(OPTIONS.only, name));
-}
 
 async function main(): Promise<void> {
   const tools = prepare(OPTIONS.bin);
@@ -102,35 +44,34 @@ async function main(): Promise<void> {
     process.on(signal, () => finish(tools).then(() => process.exit(130)));
   }
   try {
-    const { subjects, missing } = servers(tools, OPTIONS.base);
+    const others = peers(tools);
+    const subjects = [
+      ...references(tools),
+      ours(tools, "ours", "binary"),
+      ours(tools, "deno", "deno"),
+      ...others.subjects,
+    ];
+    if (OPTIONS.base) subjects.unshift(earlier(ours(tools, "ours", "binary"), OPTIONS.base));
     const chosen = subjects.filter(({ name }) => selects(OPTIONS.servers, name));
-    const results = new Results(sections(tools, chosen));
-    if (results.plan.length === 0) throw new Error("nothing to measure by these names");
-    if (missing.length > 0) results.notes.add(`Not installed: ${missing.join("; ")}.`);
+    const plan = sections(tools, chosen, {
+      turns: OPTIONS.turns,
+      peerTurns: OPTIONS["peer-rounds"],
+      interval: OPTIONS.interval,
+      section: (name) => selects(OPTIONS.only, name),
+      variant: (name) => selects(OPTIONS.variants, name),
+    });
+    if (plan.length === 0) throw new Error("nothing to measure by these names");
+    const results = new Results(plan);
     const rounds = await measureAll(tools, results);
-    const text = report(results, chosen, rounds);
+    const text = report(results, chosen, rounds, others.missing);
     process.stdout.write(text);
     if (OPTIONS.out) fs.writeFileSync(OPTIONS.out, text);
+    if (OPTIONS.plots) {
+      fs.mkdirSync(OPTIONS.plots, { recursive: true });
+      for (const [name, svg] of plots(results)) fs.writeFileSync(join(OPTIONS.plots, name), svg);
+    }
   } finally {
     await finish(tools);
-  }
-}
-
-/** The figures by section, and notes about failures. */
-class Results {
-  readonly tables: Map<Section, Rounds>;
-  readonly notes = new Set<string>();
-
-  constructor(readonly plan: readonly Section[]) {
-    // Columns are in the order of the subjects, which is not the order of measuring.
-    this.tables = new Map(plan.map((section) => [
-      section,
-      new Map(section.subjects.map(({ name }) => [name, []])),
-    ]));
-  }
-
-  record(section: Section, subject: Subject, figures: Figures): void {
-    this.tables.get(section)?.get(subject.name)?.push(figures);
   }
 }
 
@@ -139,45 +80,36 @@ class Results {
 async function measureAll(tools: Tools, results: Results): Promise<number> {
   const begun = performance.now();
   const seconds = (): number => (performance.now() - begun) / 1000;
-  const pass = async (section: Section, round: number): Promise<void> => {
-    const { measure } = section;
-    if (!measure) return;
-    for (const subject of turned(section.subjects, round)) {
-      const note = (text: string): void => {
-        results.notes.add(`${section.name}, ${subject.name}: ${text}`);
-      };
-      let figures: Figures = {};
-      if (seconds() > OPTIONS.seconds) note("left out, time was up");
-      else {
-        const now = seconds().toFixed(0).padStart(4);
-        process.stderr.write(`${now} s  round ${round}, ${section.title}, ${subject.name}\n`);
-        figures = await measure(tools, subject, note).catch((error) => {
-          note(error instanceof Error ? error.message : String(error));
-          return {};
-        });
+  const say = (text: string): void => {
+    process.stderr.write(`${seconds().toFixed(0).padStart(4)} s  ${text}\n`);
+  };
+  const round = async (section: Section, number: number): Promise<void> => {
+    const order = turned(section.subjects, number)
+      .filter(({ peer }) => !peer || number <= OPTIONS["peer-rounds"]);
+    const passes = order.map((subject) => results.next(tools, section, subject));
+    for (const measure of section.steps ?? []) {
+      for (const pass of passes) {
+        if (seconds() > OPTIONS.seconds) pass.note("left out, time was up");
+        else {
+          say(`round ${number}, ${section.title}, ${pass.subject.name}`);
+          await attempt(pass, () => measure(pass));
+        }
       }
-      results.record(section, subject, figures);
     }
   };
   for (const section of results.plan) {
-    if (section.once) await pass(section, 0);
+    if (section.once) await round(section, 0);
     if (!section.together) continue;
-    process.stderr.write(`${seconds().toFixed(0).padStart(4)} s  ${section.title}, all in turns\n`);
-    const note = (text: string): void => void results.notes.add(`${section.name}: ${text}`);
-    await section.together(tools, section.subjects, note, (subject, figures) => {
-      results.record(section, subject, figures);
-    }).catch((error) => note(error instanceof Error ? error.message : String(error)));
+    say(`${section.title}, all in turns`);
+    await section.together(section.subjects, (subject) => results.next(tools, section, subject));
   }
   let rounds = 0;
   let longest = 0;
   while (rounds < OPTIONS.rounds && seconds() + longest < OPTIONS.seconds) {
     rounds++;
     const roundBegun = seconds();
-    for (const section of results.plan) if (!section.once) await pass(section, rounds);
+    for (const section of results.plan) if (!section.once) await round(section, rounds);
     longest = Math.max(longest, seconds() - roundBegun);
-  }
-  if (rounds < OPTIONS.rounds) {
-    results.notes.add(`There was time for ${rounds} of ${OPTIONS.rounds} rounds.`);
   }
   return rounds;
 }
@@ -188,7 +120,12 @@ function turned<T>(all: readonly T[], by: number): T[] {
   return [...all.slice(at), ...all.slice(0, at)];
 }
 
-function report({ plan, tables, notes }: Results, subjects: Subject[], rounds: number): string {
+function report(
+  results: Results,
+  subjects: readonly Subject[],
+  rounds: number,
+  missing: readonly string[],
+): string {
   const cpu = cpus();
   const gigabytes = (totalmem() / 1e9).toFixed(0);
   const describe = ["describe", "--always", "--dirty"];
@@ -199,14 +136,19 @@ function report({ plan, tables, notes }: Results, subjects: Subject[], rounds: n
       commit || "no commit"
     }: ` +
     `${cpu.length} × ${cpu[0]?.model ?? "CPU"}, ${gigabytes} GB, Linux ${release()}. ` +
-    `Medians of ${rounds} rounds, in the first table of ${OPTIONS.turns} turns; in brackets the median of the ` +
-    "ratios to the server of the first column in the same round. What the figures mean: [README.md](README.md).\n",
+    `Medians of ${rounds} rounds, or of ${OPTIONS.turns} turns for connections and handlers; servers of other ` +
+    `projects have ${
+      OPTIONS["peer-rounds"]
+    }. In brackets the median of the ratios to the server of the first ` +
+    "column in the same round. What the figures mean: [README.md](README.md).\n",
     ...subjects.map(({ name, version }) => `- ${name}: ${version}`),
+    ...(missing.length > 0 ? [`- not installed: ${missing.join("; ")}`] : []),
     "",
-    ...plan.map((section) =>
-      `## ${section.title}\n\n${table(tables.get(section) as Rounds, section.reference)}`
-    ),
-    ...(notes.size > 0 ? ["## Notes\n", ...[...notes].map((note) => `- ${note}`), ""] : []),
+    ...results.plan.map((section) => {
+      const marks = (name: string): string => results.marks(section, name);
+      return `## ${section.title}\n\n${table(results.rounds(section), section.reference, marks)}`;
+    }),
+    ...results.footnotes(),
   ];
   return lines.join("\n");
 }

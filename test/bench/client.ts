@@ -10,6 +10,8 @@ export interface Load {
   ok: number;
   failed: number;
   error: string;
+  /** Of the last connection: TLSv1.3 or TLSv1.2. */
+  protocol: string;
   seconds: number;
   cpu: number;
   rate: number;
@@ -23,20 +25,36 @@ const LIMIT = 60;
 /** The limit in seconds for which connections are held. */
 const HOLD_LIMIT = 300;
 
-/** Makes one run: `total` connections, or those begun within `seconds`. Throws if no connection succeeds. */
+export interface LoadOptions {
+  /** Default: as many as `atOnce`. */
+  total?: number;
+  /** Default: 1. */
+  atOnce?: number;
+  bytes?: number;
+  /** Begin no connection later than this. Infinity: as long as `total` takes. */
+  seconds?: number;
+  /** Milliseconds between the begins of two connections. Default: none. */
+  interval?: number;
+  /** True: a client that does not set TCP_NODELAY. */
+  nagle?: boolean;
+}
+
+/** Makes one run. Throws if no connection succeeds. */
 export async function load(
   tools: Tools,
   mode: "conn" | "echo" | "download",
   port: number,
-  options: { total?: number; atOnce: number; bytes?: number; seconds?: number },
+  { atOnce = 1, total = atOnce, bytes = 0, seconds = LIMIT, interval = 0, nagle }: LoadOptions,
 ): Promise<Load> {
-  const child = start(tools, mode, port, LIMIT, {
-    n: options.total ?? options.atOnce,
-    c: options.atOnce,
-    b: options.bytes ?? 0,
-    s: options.seconds ?? LIMIT,
-  });
-  const seen = await firstLine(child);
+  const limit = LIMIT + total * interval / 1000;
+  const child = start(tools, mode, port, limit, {
+    n: total,
+    c: atOnce,
+    b: bytes,
+    s: Math.min(seconds, limit),
+    i: interval,
+  }, nagle ? ["-N"] : []);
+  const seen = await firstLine(child, limit);
   if (seen.ok === 0) throw new Error(seen.error);
   return seen;
 }
@@ -56,7 +74,7 @@ export async function hold(
 ): Promise<Held> {
   const child = start(tools, mode, port, HOLD_LIMIT, { n: total });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const seen = await firstLine(child);
+  const seen = await firstLine(child, LIMIT);
   return {
     seen,
     release() {
@@ -72,15 +90,16 @@ function start(
   port: number,
   limit: number,
   options: Record<string, number>,
+  flags: readonly string[] = [],
 ): ChildProcess {
   const args = Object.entries({ p: port, T: limit, ...options }).flatMap(([letter, value]) => [
     `-${letter}`,
     String(value),
   ]);
-  return spawn(tools.load, [mode, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  return spawn(tools.load, [mode, ...args, ...flags], { stdio: ["pipe", "pipe", "inherit"] });
 }
 
-async function firstLine(child: ChildProcess): Promise<Load> {
+async function firstLine(child: ChildProcess, limit: number): Promise<Load> {
   const line = new Promise<string>((resolve) => {
     let text = "";
     child.stdout?.on("data", (bytes: Uint8Array) => {
@@ -90,7 +109,7 @@ async function firstLine(child: ChildProcess): Promise<Load> {
     child.once("exit", () => setTimeout(() => resolve(text), 100));
   });
   try {
-    const text = await within(line, (LIMIT + 10) * 1000, "the load printed nothing");
+    const text = await within(line, (limit + 10) * 1000, "the load printed nothing");
     if (text === "") throw new Error("not all connections could be held");
     return JSON.parse(text) as Load;
   } catch (error) {

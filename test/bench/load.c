@@ -1,8 +1,11 @@
-/* The load: one process with epoll makes TLS 1.3 connections to a server on 127.0.0.1 that runs `cat`
- * (or a program that writes) for each, and prints what it saw as one line of JSON.
+/* The load: one process with epoll makes TLS connections to a server on 127.0.0.1 that runs `cat` (or a
+ * program that writes) for each, and prints what it saw as one line of JSON. TLS 1.3, or TLS 1.2 if the
+ * server has no other; the line says which.
  *
  *   load conn     -p PORT -n N -c C       N connections, C at once: handshake, a line there and back, end;
  *                 -s SECONDS              none is begun later than that
+ *                 -i MS                   begins one connection per interval, not all at once
+ *                 -N                      without TCP_NODELAY
  *   load echo     -p PORT -b BYTES -c C   C connections, BYTES there and back on each, compared
  *   load download -p PORT -b BYTES -c C   C connections, BYTES read on each
  *   load hold     -p PORT -n N            opens N, sends a line on each and waits for it, keeps them
@@ -51,7 +54,9 @@ static const char line[16] = "0123456789abcde\n";
 static enum mode mode;
 static int port, total = 2000, at_once = 1;
 static uint64_t bytes = 64 << 20;
-static double limit = 120, span = 1e9;
+static double limit = 120, span = 1e9, interval = 0;
+static int nagle;
+static char protocol[16]; /* of the last connection whose handshake is done */
 
 static int ep;
 static SSL_CTX *ctx;
@@ -73,7 +78,7 @@ static double now(void) {
 
 static void usage(void) {
   fprintf(stderr, "usage: load conn|echo|download|hold|stall -p port [-n total] [-c at once]"
-                  " [-b bytes] [-s seconds] [-T seconds]\n");
+                  " [-b bytes] [-s seconds] [-i ms] [-N] [-T seconds]\n");
   exit(100);
 }
 
@@ -128,7 +133,7 @@ static void begin(struct conn *c) {
     fail(c, "unable to connect");
     return;
   }
-  setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (!nagle) setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &event);
 }
 
@@ -193,6 +198,7 @@ static void shake_hands(struct conn *c) {
     return;
   }
   moved = now();
+  snprintf(protocol, sizeof protocol, "%s", SSL_get_version(c->ssl));
   if (mode == ECHO || mode == DOWNLOAD) {
     c->state = BULK;
     move(c);
@@ -285,7 +291,8 @@ static void print_result(double seconds) {
   double cpu = use.ru_utime.tv_sec + use.ru_stime.tv_sec + (use.ru_utime.tv_usec + use.ru_stime.tv_usec) * 1e-6;
   if (mode == CONN) qsort(latencies, ok, sizeof *latencies, ascending);
   for (char *p = last_error; *p; p++) if (*p == '"' || *p == '\\') *p = '\'';
-  printf("{\"ok\":%d,\"failed\":%d,\"error\":\"%s\",\"seconds\":%.6f,\"cpu\":%.6f", ok, failed, last_error, seconds, cpu);
+  printf("{\"ok\":%d,\"failed\":%d,\"error\":\"%s\",\"protocol\":\"%s\",\"seconds\":%.6f,\"cpu\":%.6f",
+         ok, failed, last_error, protocol, seconds, cpu);
   if (mode == CONN)
     printf(",\"rate\":%.3f,\"p50\":%.4f,\"p99\":%.4f,\"max\":%.4f", ok / seconds, percentile(0.5), percentile(0.99), percentile(1));
   if (mode == ECHO || mode == DOWNLOAD) printf(",\"rate\":%.3f", received / seconds / 1e6);
@@ -300,12 +307,14 @@ static void read_arguments(int argc, char **argv) {
   for (int i = 0; i < 5; i++) if (!strcmp(argv[1], modes[i])) { mode = i; known = 1; }
   if (!known) usage();
   optind = 2;
-  while ((letter = getopt(argc, argv, "p:n:c:b:s:T:")) != -1) switch (letter) {
+  while ((letter = getopt(argc, argv, "p:n:c:b:s:i:NT:")) != -1) switch (letter) {
     case 'p': port = atoi(optarg); break;
     case 'n': total = atoi(optarg); break;
     case 'c': at_once = atoi(optarg); break;
     case 'b': bytes = strtoull(optarg, NULL, 10); break;
     case 's': span = atof(optarg); break;
+    case 'i': interval = atof(optarg) / 1e3; break;
+    case 'N': nagle = 1; break;
     case 'T': limit = atof(optarg); break;
     default: usage();
   }
@@ -324,7 +333,7 @@ static void prepare(void) {
     setrlimit(RLIMIT_NOFILE, &files);
   }
   ctx = SSL_CTX_new(TLS_client_method());
-  SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+  SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -346,13 +355,22 @@ static void prepare(void) {
   if (mode == HOLD || mode == STALL) epoll_ctl(ep, EPOLL_CTL_ADD, 0, &input);
 }
 
-/* Fills free places; those that are held keep theirs. */
-static void begin_more(void) {
+/* Fills free places; those that are held keep theirs. `since`: seconds from the begin of the run. */
+static void begin_more(double since) {
   if (mode == HOLD || mode == STALL) {
     while (started < total && active - ok < OPENING) begin(&conns[started]);
     return;
   }
-  for (int i = 0; i < slots && started < total; i++) if (conns[i].state == FREE) begin(&conns[i]);
+  for (int i = 0; i < slots && started < total; i++) {
+    if (interval > 0 && started * interval > since) return;
+    if (conns[i].state == FREE) begin(&conns[i]);
+  }
+}
+
+/* Milliseconds until the next connection is due, 200 at most. */
+static int pause_before_next(double since) {
+  double left = (started * interval - since) * 1e3;
+  return interval > 0 && started < total && left < 200 ? (left > 0 ? left + 1 : 0) : 200;
 }
 
 int main(int argc, char **argv) {
@@ -364,7 +382,7 @@ int main(int argc, char **argv) {
   while (!ended && now() - begun < limit) {
     struct epoll_event events[256];
     int again = 0;
-    if (now() - begun < span) begin_more();
+    if (now() - begun < span) begin_more(now() - begun);
     else total = started;
     if (holds && !announced && ok + failed == total) {
       announced = 1;
@@ -377,7 +395,7 @@ int main(int argc, char **argv) {
       if (active == 0) break;
     }
     for (int i = 0; i < slots && (mode == ECHO || mode == DOWNLOAD); i++) again |= conns[i].again;
-    int n = epoll_wait(ep, events, 256, again ? 0 : 200);
+    int n = epoll_wait(ep, events, 256, again ? 0 : pause_before_next(now() - begun));
     for (int i = 0; i < n; i++) {
       struct conn *c = events[i].data.ptr;
       if (c) step(c);

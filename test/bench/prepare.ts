@@ -4,16 +4,18 @@
 import { join } from "@std/path";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import process from "node:process";
 import { found, ROOT } from "../e2e/harness.ts";
 
-const HERE = join(ROOT, "test/bench");
+export const HERE = join(ROOT, "test/bench");
 const WORK = join(ROOT, "dist/.bench");
 
 export interface Tools {
   /** The load generator, load.c. */
   load: string;
-  /** The reference server, ref_epoll.c. */
-  reference: string;
+  /** The reference servers, ref_epoll.c and ref_fork.c, by name. */
+  references: Record<string, string>;
   /** Our compiled server. */
   binary: string;
   /** The tool that measures starts, start.c. */
@@ -42,7 +44,7 @@ export function prepare(binary?: string): Tools {
   });
   return {
     load: compile("load"),
-    reference: compile("ref_epoll"),
+    references: { "ref-epoll": compile("ref_epoll"), "ref-fork": compile("ref_fork") },
     binary: binary === undefined ? join(ROOT, "dist/sslserver") : fs.realpathSync(binary),
     start: compile("start"),
     certificate,
@@ -65,6 +67,26 @@ export function rulesFile(server: string, count: number): string {
     execFileSync(tcprules, [file, `${file}.new`], { input: lines.join("\n") + "\n" });
   });
   return file;
+}
+
+/** Builds a program of this folder as compile.sh builds the server. Returns the compiled file. */
+export function compileEntry(name: string): string {
+  const folder = join(WORK, name);
+  const source = join(HERE, `${name}.ts`);
+  const built = join(folder, "sslserver"); // the name that compile.sh gives it
+  make(built, () => {
+    // compile.sh copies the sources of the server, and looks for all entries below this tree in the copy.
+    const outside = fs.mkdtempSync(join(tmpdir(), "sslserver-bench-"));
+    try {
+      const entry = join(outside, `${name}.ts`);
+      fs.copyFileSync(source, entry);
+      const env = { ...process.env, ENTRY: entry, DIST: folder };
+      execFileSync(join(ROOT, "compile.sh"), { stdio: ["ignore", "ignore", "inherit"], env });
+    } finally {
+      fs.rmSync(outside, { recursive: true });
+    }
+  }, source);
+  return built;
 }
 
 function compile(name: string): string {

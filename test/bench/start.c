@@ -1,5 +1,6 @@
 /* How long a server takes from its start to its first line on stdout, in milliseconds: the median of
- * COUNT starts, after one that only warms up. Each is killed and reaped.
+ * COUNT starts, after one that only warms up. Each is killed and reaped. For a program that prints
+ * nothing and exits 0, it is the time to its end.
  *
  *   start COUNT PROGRAM [ARGUMENT…] */
 #define _GNU_SOURCE
@@ -24,7 +25,7 @@ static double now(void) {
   return t.tv_sec * 1e3 + t.tv_nsec * 1e-6;
 }
 
-/* Negative when it printed nothing. */
+/* Negative when it printed nothing and did not exit 0. */
 static double start_once(char **command) {
   posix_spawn_file_actions_t actions;
   int ends[2], status;
@@ -39,13 +40,13 @@ static double start_once(char **command) {
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   struct pollfd output = { .fd = ends[0], .events = POLLIN };
-  int printed = !error && poll(&output, 1, PATIENCE) == 1 && read(ends[0], &byte, 1) == 1;
+  int length = !error && poll(&output, 1, PATIENCE) == 1 ? read(ends[0], &byte, 1) : -1;
   double took = now() - begun;
   close(ends[0]);
   if (error) return -1;
-  kill(pid, SIGKILL);
+  if (length != 0) kill(pid, SIGKILL);
   waitpid(pid, &status, 0);
-  return printed ? took : -1;
+  return length == 1 || (length == 0 && status == 0) ? took : -1;
 }
 
 static int ascending(const void *a, const void *b) {

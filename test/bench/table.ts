@@ -1,23 +1,34 @@
-/** Figures of several rounds as Markdown tables: medians, and ratios to one server of the same round. */
+/** Figures of several rounds as Markdown tables: medians, ratios to one server of the same round, and
+ *  footnotes for what is missing. */
 
-import type { Figures } from "./measure.ts";
+/** Figures by name. The name includes the unit. */
+export type Figures = Record<string, number>;
 
 /** The figures of each round, by server. A round without figures is empty. */
 export type Rounds = Map<string, Figures[]>;
 
-/** One table: a row per figure, a column per server, `value (ratio)`. */
-export function table(rounds: Rounds, reference: string): string {
+/** One table: a row per figure, a column per server, `value (ratio)`. `marks`: the footnotes of a server,
+ *  shown in place of what is missing, or else with its name. */
+export function table(
+  rounds: Rounds,
+  reference: string,
+  marks: (server: string) => string = () => "",
+): string {
   const servers = [...rounds.keys()];
   const names = new Set(
     [...rounds.values()].flatMap((all) => all.flatMap((one) => Object.keys(one))),
   );
   const yardstick = rounds.get(reference) ?? [];
+  const marked = new Set<string>();
   const rows = [...names].map((name) => [
     name,
     ...servers.map((server) => {
       const all = rounds.get(server) ?? [];
-      const value = median(all.map((one) => one[name]));
-      if (value === undefined) return "–";
+      const value = middle(all, name);
+      if (value === undefined) {
+        marked.add(server);
+        return `–${marks(server)}`;
+      }
       if (server === reference || name.includes(" / ")) return format(value);
       const ratios = all.flatMap((one, round) => {
         const [mine, theirs] = [one[name], yardstick[round]?.[name]];
@@ -26,7 +37,13 @@ export function table(rounds: Rounds, reference: string): string {
       return `${format(value)}${ratioText(ratios)}`;
     }),
   ]);
-  return markdown(["", ...servers], rows);
+  const head = servers.map((server) => marked.has(server) ? server : server + marks(server));
+  return markdown(["", ...head], rows);
+}
+
+/** The median of a figure; undefined if no round has it. */
+export function middle(rounds: readonly Figures[], name: string): number | undefined {
+  return median(rounds.map((one) => one[name]));
 }
 
 /** The number of rounds from which the spread is meaningful. */
