@@ -34,7 +34,7 @@ export const CONNECTION_VARIABLES = [
   {
     names: ["SSLREMOTEINFO"],
     when: "Always",
-    about: "The answer of the client's ident server, which can be any text.",
+    about: "The answer of the client's ident server.",
   },
   {
     names: ["SSLINTERFACE"],
@@ -52,7 +52,7 @@ export const CONNECTION_VARIABLES = [
       "TCPREMOTEINFO",
     ],
     when: "With -e",
-    about: "The same values.",
+    about: "The values of the variables that begin with SSL.",
   },
   {
     names: [
@@ -66,7 +66,7 @@ export const CONNECTION_VARIABLES = [
       "TCP6INTERFACE",
     ],
     when: "With -e",
-    about: "The same values for an IPv6 client, also with -6.",
+    about: "The same values for an IPv6 client.",
   },
   {
     names: ["SSLCTLFD", "SSLREADFD", "SSLWRITEFD"],
@@ -112,7 +112,7 @@ export const CONNECTION_VARIABLES = [
   {
     names: ["TCPCONNNUM"],
     when: "With --variables s6",
-    about: "The number of other connections that the client's address had open when this one came:",
+    about: "The number of other open connections from the client's address.",
   },
   {
     names: ["SSL_TLS_SNI_SERVERNAME"],
@@ -134,14 +134,13 @@ export const CONNECTION_VARIABLES = [
   {
     names: ["SSL_CIPHER_USEKEYSIZE", "SSL_CIPHER_ALGKEYSIZE"],
     when: "With -s",
-    about: "The key size in bits: used, and possible for the cipher.",
+    about: "The key size that is used, and the largest key size of the cipher, in bits.",
   },
   { names: ["SSL_CIPHER_EXPORT"], when: "With -s", about: "'false'." },
   {
     names: ["SSL_SESSION_ID"],
     when: "With -s",
-    about:
-      "The session id in hexadecimal, for TLS 1.2 without tickets, if the runtime provides it.",
+    about: "The session id in hexadecimal.",
   },
   {
     names: ["SSL_TLS_SNI"],
@@ -163,7 +162,11 @@ export const CONNECTION_VARIABLES = [
     when: "With -s",
     about: "Name and version of this program, and of the TLS library.",
   },
-  { names: ["SSL_CLIENT_VERIFY"], when: "With -s", about: "'NONE': there is no certificate." },
+  {
+    names: ["SSL_CLIENT_VERIFY"],
+    when: "With -s",
+    about: "The result for the client's certificate:",
+  },
   {
     names: ["SSL_CLIENT_FINGERPRINT_SHA256"],
     when: "With -s",

@@ -47,7 +47,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "files",
-    about: "The same as CERTFILE, which it overrides.",
+    about: "The same as CERTFILE. If both are set, the server uses CERTCHAINFILE.",
   },
   {
     names: ["KEYFILE"],
@@ -64,8 +64,7 @@ export const SERVER_VARIABLES = [
     reader: "tls/server_names.ts",
     worker: true,
     rule: true,
-    about:
-      "If not empty, refuse clients that ask for no name, or for a name without a certificate,",
+    about: "If this variable is not empty, a client must ask for a name that has a certificate.",
   },
   {
     names: ["TLS_MIN_VERSION", "TLS_MAX_VERSION"],
@@ -140,8 +139,7 @@ export const SERVER_VARIABLES = [
     reader: "tls/client_auth.ts",
     worker: true,
     rule: true,
-    about:
-      "The number of intermediate certificates allowed between the client's and the authority's;",
+    about: "The maximum number of intermediate certificates in a chain, 1 by default.",
   },
   {
     names: ["CCAFILE"],
@@ -149,7 +147,7 @@ export const SERVER_VARIABLES = [
     worker: true,
     rule: true,
     holds: "file",
-    about: "Certificates whose subjects are listed in the request for a client certificate.",
+    about: "Certificates of authorities, in PEM form.",
   },
   {
     names: ["CCADIR"],
@@ -164,14 +162,14 @@ export const SERVER_VARIABLES = [
     reader: "tls/client_auth.ts",
     worker: true,
     rule: true,
-    about: "If set, even to an empty value, a valid certificate is required, as with -m.",
+    about: "If this variable is set, a valid certificate is required, as with -m.",
   },
   {
     names: ["MAXCONIP"],
     reader: "admit/limits.ts",
     worker: true,
     rule: true,
-    about: "The number of connections that one address may have open, at most -c.",
+    about: "The maximum number of open connections from one address.",
   },
   {
     names: ["MAXCONRATE"],
@@ -185,8 +183,7 @@ export const SERVER_VARIABLES = [
     reader: "admit/limits.ts",
     worker: true,
     rule: true,
-    about:
-      "In a rule for a network: the number of connections that all its addresses together may have",
+    about: "The maximum number of open connections from a whole network.",
   },
   {
     names: ["DNSCACHEIP"],
@@ -205,24 +202,24 @@ export const SERVER_VARIABLES = [
     reader: "dns/config.ts",
     worker: true,
     holds: "file",
-    about: "A file of rules that complete a host, in place of /etc/dnsrewrite.",
+    about: "A file of rules that rewrite a host, in place of /etc/dnsrewrite.",
   },
   {
     names: ["UID", "GID", "GIDLIST"],
     reader: "config/option_table.ts",
-    about: "The user, the group, and supplementary groups separated by commas, as numbers, for -U.",
+    about: "The user, the group and the supplementary groups for -U, as numbers.",
   },
   {
     names: ["PATH"],
     reader: "check/start.ts",
     shared: true,
-    about: "The folders in which the server looks for prog; /usr/bin:/bin by default.",
+    about: "The folders in which the server looks for prog.",
   },
   {
     names: ["SSL_CERT_FILE", "SSL_CERT_DIR"],
     reader: "tls/system_authorities.ts",
     shared: true,
-    about: "The file and the folder of the authorities that the system trusts;",
+    about: "The file and the folder of the authorities that the system trusts.",
   },
   {
     names: ["SSL_UID", "SSL_GID"],
@@ -232,7 +229,7 @@ export const SERVER_VARIABLES = [
   {
     names: ["SSL_USER", "SSL_GROUP"],
     reader: "privsep/identity.ts",
-    about: "The same as names in /etc/passwd and /etc/group.",
+    about: "The user and group of the workers, as names in /etc/passwd and /etc/group.",
   },
   {
     names: ["SSL_CHROOT"],
@@ -244,8 +241,7 @@ export const SERVER_VARIABLES = [
     names: ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"],
     reader: "supervisor/listen_fds.ts",
     supervisor: true,
-    about:
-      "The number of sockets that the process LISTEN_PID inherits, from descriptor 3 on, and their",
+    about: "The number of inherited sockets, the process that inherits them, and their names.",
   },
   {
     names: ["NOTIFY_SOCKET"],
@@ -257,6 +253,6 @@ export const SERVER_VARIABLES = [
   {
     names: ["WATCHDOG_USEC", "WATCHDOG_PID"],
     supervisor: true,
-    about: "Not used: a unit must not have 'WatchdogSec='.",
+    about: "Not used. A unit must not set 'WatchdogSec='.",
   },
 ] as const satisfies readonly ServerRow[];
