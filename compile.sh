@@ -194,7 +194,7 @@ case $job in
     ) >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; fail "unable to make dist/npm: deno pack failed"; }
     (
       cd -- "$scratch" && tar -xzf npm.tgz && cd package &&
-        rm -rf -- cli.* man package.json && find . -name '*.md' -o -name LICENSE | xargs rm -f --
+        rm -rf -- cli.* man examples package.json && find . -name '*.md' -o -name LICENSE | xargs rm -f --
     ) || fail "unable to make dist/npm: see above"
     [ -f "$scratch/package/mod.d.ts" ] || fail "unable to make dist/npm: deno pack made no types"
     rm -rf -- "$dist/npm"

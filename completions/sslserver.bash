@@ -4,7 +4,7 @@ _sslserver() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i operands=0
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --log|--keylog|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--completion) ((i++)) ;;
+      --log|--keylog|--notify-fd|--metrics|-I|-b|--proxy-from|-c|--pending|-t|-T|-w|-x|-y|--access-dir|--access-cdb|--lookup-timeout|-l|--workers|--drain-timeout|--kill-after|-B|--early-banner|--variables|-g|-u|--files|--handler|--man|--example|--completion) ((i++)) ;;
       -?*) ;;
       *) operands=$((COMP_CWORD - i)); break ;;
     esac
@@ -51,10 +51,11 @@ _sslserver() {
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
+    --example) COMPREPLY=($(compgen -W 'smtps starttls haproxy systemd systemd-socket s6 runit' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
   esac
   case $word in
-    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes --keylog -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --completion --version' -- "$word")); return ;;
+    -*) COMPREPLY=($(compgen -W '-q -Q -v -V --log --trace --trace-bytes --keylog -1 --notify-fd --metrics -4 -6 -I -b -o -O -d -D --proxy-from -c --pending -t -T -w -x -y -X --access-dir --access-cdb -h -H -p -P --hosts --strict-resolution --lookup-timeout -l -r -R -n -N -m -z --client-cert -Z --no-close-notify --enforce-close-notify -3 --self-signed --workers --drain-timeout --kill-after -B --early-banner -s -S --variables -e -E -g -u -U --echo --www --files --handler --check --help --man --example --completion --version' -- "$word")); return ;;
   esac
   COMPREPLY=($(compgen -A hostname -W '0 :: :0' -- "$word"))
 }

@@ -26,7 +26,7 @@ function __sslserver_command
 end
 
 function __sslserver_operands
-    set -l place (__sslserver_place --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)
+    set -l place (__sslserver_place --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --example --completion)
     echo $place[1]
 end
 complete -c sslserver -f
@@ -101,9 +101,10 @@ complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l handler -r -F -d
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l check -d 'check the configuration and exit'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l help -d 'print this help'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l example -x -a 'smtps starttls haproxy systemd systemd-socket s6 runit' -d 'print a working configuration; without name, the list'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l version -d 'print the version'
-complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --completion)'
+complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --example --completion)'
 
 function __s6_tlsserver_operands
     set -l place (__sslserver_place -b --backlog -c --global-max-connections -C --local-max-connections -l --local-name -t --timeout -i --rules-directory -x --rules-file -B --banner -K --handshake-timeout -k --sni-level -u --uid -g --gid -G --gidlist --log --keylog --notify-fd --metrics --proxy-from --pending --access-dir --access-cdb --lookup-timeout --workers --drain-timeout --kill-after --early-banner --variables --files --handler --completion --man)

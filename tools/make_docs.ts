@@ -1,10 +1,10 @@
-/** Writes the files that are made from others: man/text/ from man/ (with Debian's mandoc), and
- *  completions/ from the table of options: node_modules/.bin/deno run -A tools/make_docs.ts.
+/** Writes what is made from other files: man/text/ from man/ (with Debian's mandoc), completions/ from the
+ *  table of options, and in docs/recipes/ the examples: node_modules/.bin/deno run -A tools/make_docs.ts.
  *  test/docs_test.ts fails if they are out of date. */
 
 import { fromFileUrl } from "@std/path";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { completionScript } from "../src/commands/completion.ts";
 import { SHELLS } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
@@ -28,6 +28,15 @@ export function pageText(page: string): string {
   return text.replaceAll(/.\x08/g, "");
 }
 
+/** Returns a page of docs/recipes/ with each block of the form ```LANGUAGE examples/FILE filled. */
+function recipe(page: string): string {
+  const text = readFileSync(`${ROOT}docs/recipes/${page}`, "utf8");
+  return text.replaceAll(
+    /^(```\w+ (examples\/\S+)\n)[\s\S]*?^```$/gm,
+    (_block, fence: string, file: string) => `${fence}${readFileSync(ROOT + file, "utf8")}\`\`\``,
+  );
+}
+
 /** Returns every generated file: its path from the root, and its text. */
 export function docs(): [path: string, text: string][] {
   return [
@@ -35,6 +44,10 @@ export function docs(): [path: string, text: string][] {
     ...SHELLS.map((shell): [string, string] => [
       `completions/${NAMES[shell]}`,
       completionScript(shell),
+    ]),
+    ...readdirSync(`${ROOT}docs/recipes`).sort().map((page): [string, string] => [
+      `docs/recipes/${page}`,
+      recipe(page),
     ]),
   ];
 }

@@ -5,6 +5,7 @@ import type { Option } from "../config/getopt.ts";
 import { OPTIONS } from "../config/option_table.ts";
 import { type Page, PAGES } from "../config/options.ts";
 import { moduleOptions } from "../config/parse.ts";
+import { EXAMPLES } from "./examples.ts";
 import { S6_OPTIONS } from "./s6_tlsserver_options.ts";
 import { S_SERVER_OPTIONS } from "./s_server_table.ts";
 import { ownOptions } from "./small_client.ts";
@@ -62,6 +63,7 @@ export function valueOf(
 ): readonly string[] | "file" | "text" | undefined {
   if (value === undefined) return undefined;
   if (name === "--man") return PAGES;
+  if (name === "--example") return Object.keys(EXAMPLES);
   if (value.includes("|")) return value.split("|");
   return FILES.includes(value) || name === "--metrics" ? "file" : "text";
 }

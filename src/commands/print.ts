@@ -1,4 +1,4 @@
-/** What a command prints instead of doing its work: help, version, manual pages, completions. Each
+/** What a command prints instead of doing its work: help, version, manual pages, examples, completions. Each
  *  is loaded only when it is asked for, so that it does not slow down a start. */
 
 import type { Print } from "../config/options.ts";
@@ -25,6 +25,8 @@ async function textOf(request: Print, { name, help }: Printing): Promise<string>
       return `${name} ${VERSION}\n`;
     case "manual":
       return await (await import("./manual.ts")).manual(request.page);
+    case "example":
+      return await (await import("./examples.ts")).example(request.name);
     case "completion":
       return (await import("./completion.ts")).completionScript(request.shell);
   }

@@ -297,7 +297,12 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
   },
 ];
 
-const OWN_NAMES = new Set(S6_GROUPS.flatMap(({ options }) => options.map(({ name }) => name)));
+/** Options that this name has in a form of its own, and one that is only sslserver's. */
+const OWN_NAMES = new Set([
+  ...S6_GROUPS.flatMap(({ options }) => options.map(({ name }) => name)),
+  "--man",
+  "--example",
+]);
 
 /** Help of the options whose default differs from that of sslserver. */
 const OTHER_DEFAULTS: Readonly<Record<string, string>> = {
@@ -310,7 +315,7 @@ function inherited(): OptionGroup<S6Options>[] {
   return OPTIONS.map(({ title, options }) => ({
     title: `${title}, as in sslserver`,
     options: options
-      .filter(({ name }) => name.startsWith("--") && !OWN_NAMES.has(name) && name !== "--man")
+      .filter(({ name }) => name.startsWith("--") && !OWN_NAMES.has(name))
       .map((option) => ({
         ...option,
         help: OTHER_DEFAULTS[option.name] ?? option.help,

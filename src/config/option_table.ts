@@ -271,6 +271,12 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
         set: (_o, value) => ({ print: "manual", page: oneWord("--man", value || PAGES[0], PAGES) }),
       },
       {
+        name: "--example",
+        value: "[name]",
+        help: "print a working configuration; without name, the list",
+        set: (_o, name) => ({ print: "example", name }),
+      },
+      {
         name: "--completion",
         value: SHELLS.join("|"),
         help: "print completions for a shell",

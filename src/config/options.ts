@@ -145,6 +145,8 @@ export interface Options {
 export type Print =
   | { print: "help" | "version" }
   | { print: "manual"; page: Page }
+  /** Empty or `list`: the list of all. */
+  | { print: "example"; name: string }
   | { print: "completion"; shell: Shell };
 
 export type ParsedArguments = Print | { serve: Options };

@@ -51,7 +51,7 @@ export function serving(
 export const SSLHANDLE_USAGE = "sslhandle [opts] host port module [args]";
 
 /** Options of sslserver that are not for a module, which serves in one process. */
-const NOT_OF_MODULES = ["-n", "--echo", "--www", "--files", "--handler", "--workers"];
+const NOT_OF_MODULES = ["-n", "--echo", "--www", "--files", "--handler", "--workers", "--example"];
 
 /** Returns the options that `sslhandle` accepts. */
 export function moduleOptions(): OptionGroup<Options>[] {

@@ -120,6 +120,8 @@ test("what is to be printed ends the reading", () => {
   assertEquals(parseOptions(["--man"], {}), page("sslserver"));
   assertEquals(parseOptions(["--man", "tcprules"], {}), page("tcprules"));
   assertEquals(parseOptions(["--man=ucspi-tls"], {}), page("ucspi-tls"));
+  assertEquals(parseOptions(["--example"], {}), { print: "example", name: "" });
+  assertEquals(parseOptions(["--example", "s6"], {}), { print: "example", name: "s6" });
   assertEquals(parseOptions(["--completion", "zsh"], {}), {
     print: "completion",
     shell: "zsh",

@@ -20,16 +20,7 @@ import {
   sound,
   soundStatus,
 } from "./checks.ts";
-import {
-  claim,
-  type Form,
-  isRoot,
-  needsRoot,
-  ON_BUN,
-  ROOT,
-  type Trial,
-  WITH_FFI,
-} from "./harness.ts";
+import { claim, type Form, isRoot, needsRoot, ON_BUN, type Trial, WITH_FFI } from "./harness.ts";
 import { mounted } from "./mounts.ts";
 
 /** The forms with FFI. The form without FFI has its own claims below. */
@@ -987,19 +978,6 @@ const SOUND: Record<string, (plan: Plan, t: Trial) => Promise<void> | void> = {
   },
   "a script"(plan, t) {
     plan.program = [script(t.dir, "serve", "#!/usr/bin/env -S sh -e\ncat\n")];
-  },
-  async "the SMTP example"(plan, t) {
-    const { env, options } = plan;
-    // A script in place of the server records the command line of the example.
-    const catcher = script(t.dir, "catch", '#!/bin/sh\nprintf "%s\\n" "$@"\n');
-    const example = join(ROOT, "examples/smtp_starttls.sh");
-    const { stdout } = await t.run("sh", [example], {
-      env: { ...env, SSLSERVER: catcher, PORT: "0" },
-    });
-    const words = new TextDecoder().decode(stdout).trim().split("\n");
-    const host = words.indexOf("127.0.0.1");
-    plan.options = [...options.slice(0, isRoot ? 4 : 0), ...words.slice(0, host)];
-    [plan.host = "", plan.port = "", ...plan.program] = words.slice(host);
   },
 };
 

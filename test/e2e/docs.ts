@@ -135,7 +135,7 @@ const COMMANDS = [
 
 /** Fills the trial's folder as the documents assume it: certificates, and the commands first in PATH and
  *  in dist/. */
-async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Promise<void> {
+export async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Promise<void> {
   const bin = join(t.dir, "bin");
   fs.mkdirSync(bin);
   fs.symlinkSync("bin", join(t.dir, "dist"));
@@ -163,7 +163,7 @@ async function furnish(t: Trial, programs: Readonly<Record<string, string>>): Pr
 }
 
 /** The file itself, not a link to it, because --allow-run=deno allows the file that PATH leads to. */
-const DENO = join(ROOT, "node_modules/deno/deno");
+export const DENO = join(ROOT, "node_modules/deno/deno");
 
 /** Makes client.pem and client.key for CN=visitor, issued by the authority of ca.pem. */
 async function clientCertificate(t: Trial): Promise<void> {
@@ -191,7 +191,7 @@ export async function saidToVisitor(t: Trial, port: number, input = ""): Promise
 }
 
 /** Waits until a process listens on the port. Makes no connection. */
-async function listening(port: number, child: ChildProcess): Promise<void> {
+export async function listening(port: number, child: ChildProcess): Promise<void> {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   const listens = (): boolean =>
     ["tcp", "tcp6"].some((table) =>
@@ -205,7 +205,7 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
 }
 
 /** Ends a command and its process group, of which it is the leader. */
-async function stop(child: ChildProcess): Promise<void> {
+export async function stop(child: ChildProcess): Promise<void> {
   const group = child.pid ?? 0;
   if (alive(group).length > 0) process.kill(-group, "SIGTERM");
   const left = await settled(() => alive(group), (pids) => pids.length === 0, LIMIT);
@@ -227,7 +227,7 @@ function alive(group: number): number[] {
     });
 }
 
-async function outcomeOf(child: ChildProcess): Promise<Ended> {
+export async function outcomeOf(child: ChildProcess): Promise<Ended> {
   const ended: Ended = { status: null, stdout: "", stderr: "" };
   const decoder = new TextDecoder();
   child.stdout?.on("data", (chunk: Uint8Array) => ended.stdout += decoder.decode(chunk));

@@ -1,5 +1,4 @@
-/** The examples do what they say, on Bun and on Deno. The example with an external program is also tested
- *  with the compiled file. */
+/** The examples for the library do what they say, on Bun and on Deno. docs_recipes_test.ts tests the others. */
 
 import { assert, assertMatch, assertStrictEquals, fail } from "@std/assert";
 import { join } from "@std/path";
@@ -9,8 +8,7 @@ import * as fs from "node:fs";
 import process from "node:process";
 import { openssl, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
-import { claim, type Form, formCommand, LIMIT, ROOT, type Trial, within } from "./harness.ts";
-import { startTls } from "./starttls.ts";
+import { claim, type Form, LIMIT, ROOT, type Trial, within } from "./harness.ts";
 
 /** `binary` stands for Bun here, because the library is not an executable. */
 const BOTH: readonly Form[] = ["binary", "deno"];
@@ -183,27 +181,6 @@ example("mutual_tls", "lets in only whom its authority knows, by name", async (t
     },
   };
 });
-
-claim("examples/smtp_starttls.sh speaks SMTP, and TLS after STARTTLS", async (t) => {
-  const server = await selfSigned(t, "server");
-  const command = join(t.dir, "sslserver");
-  const words = formCommand(t.form, "smtpfront-echo").map((word) => `'${word}'`).join(" ");
-  fs.writeFileSync(command, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
-  const child = t.spawn(join(ROOT, "examples/smtp_starttls.sh"), [], {
-    SSLSERVER: command,
-    PORT: "0",
-    CERTFILE: server.certificate,
-    KEYFILE: server.key,
-  });
-  const port = await portOf(child, /^([0-9]+)\n/);
-  const { clear, secret } = await startTls(port, "smtp", "EHLO again\r\nQUIT\r\n");
-  assertMatch(clear, /^220 [\s\S]*^250-STARTTLS\r?$[\s\S]*^220 /m);
-  assertMatch(secret, /^250[- ][\s\S]*^221 /m);
-  const where = ["s_client", "-quiet", "-starttls", "smtp", "-connect", `127.0.0.1:${port}`];
-  const { stdout } = await t.run("openssl", where, { input: "QUIT\r\n" });
-  assertMatch(new TextDecoder().decode(stdout), /^221 /m);
-  await stopped(child, 0);
-}, { forms: BOTH });
 
 claim(
   "examples/echo_client.ts sends to examples/echo.ts, and refuses another server",

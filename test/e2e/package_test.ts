@@ -94,6 +94,7 @@ for (const installer of ["npm", "bun"] as const) {
     assertStrictEquals(await shell(t, app, "bunx sslserver --version"), `sslserver ${VERSION}\n`);
     assertMatch(await shell(t, app, "node_modules/.bin/sslserver --help"), /--self-signed/);
     assertMatch(await shell(t, app, "node_modules/.bin/sslserver --man"), /^SSLSERVER\(1\)/);
+    assertMatch(await shell(t, app, "bunx sslserver --example smtps"), /^#!\/bin\/sh\n/);
     const source = '"127.:allow,A=\\"b\\"\\n:deny\\n"';
     await shell(t, app, `printf ${source} | bunx tcprules rules.cdb rules.tmp`);
     assertMatch(
@@ -159,7 +160,7 @@ claim("the npm package holds what it needs and nothing else, and Node is told so
   const list = await shell(t, t.dir, 'tar -tzf "$1"', await tarball(t));
   const files = list.trim().split("\n").map((name) => name.replace(/^package\//, "")).sort();
   const wanted =
-    /^((mod|cli)\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|bin\/[\w@-]+\.ts|src\/[\w/]+\.ts|man\/[\w./@-]+|docs\/[\w/]+\.(md|svg)|dist\/npm\/(mod|src\/[\w/]+)\.(js|d\.ts))$/;
+    /^((mod|cli)\.ts|package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|bin\/[\w@-]+\.ts|src\/[\w/]+\.ts|man\/[\w./@-]+|examples\/[\w./-]+|docs\/[\w/-]+\.(md|svg)|dist\/npm\/(mod|src\/[\w/]+)\.(js|d\.ts))$/;
   assertEquals(files.filter((name) => !wanted.test(name)), []);
   for (const name of ["bin/tcprules.ts", "dist/npm/mod.d.ts", "man/text/sslserver.1.txt"]) {
     assert(files.includes(name), name);
@@ -191,7 +192,7 @@ claim("the JSR package passes a dry run, with no slow types, and holds no test",
   assertNotMatch(others, /\bwarning|slow-type|missing-explicit/i);
   assertMatch(text, new RegExp(`@sslserver/sslserver@${VERSION.replaceAll(".", "\\.")}`));
   assertMatch(text, /\/src\/serve\.ts /);
-  assertNotMatch(text, /\/(test|tools|dist|examples|\.ci)\//);
+  assertNotMatch(text, /\/(test|tools|dist|\.ci)\//);
 }, ONCE);
 
 /** Starts a command that runs until the trial ends. Returns the first line that it prints. */

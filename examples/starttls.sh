@@ -1,0 +1,11 @@
+#!/bin/sh
+# SMTP with STARTTLS on port 25, by mailfront (Debian: apt-get install mailfront). With -n the program asks for
+# TLS (UCSPI-TLS). smtpfront-echo accepts mail and discards it: put smtpfront-qmail in its place.
+# With -e the program gets TCPREMOTEIP. MAXCONIP and MAXCONRATE limit each address: 10 connections at once, and
+# 30 in 60 seconds. Rules can change these for a network: see tcprules(1). Only root needs to read the key.
+exec 2>&1
+cd / || exit 111
+exec env -i PATH=/usr/local/bin:/usr/bin:/bin CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \
+  UCSPITLS=1 PLUGINS=starttls-ucspi:accept MAXCONIP=10 MAXCONRATE=30/60 \
+  sslserver -v -e -n -u 1000 -g 1000 -c 200 -x /etc/sslserver/smtp.cdb -l mx.example :0 25 \
+  /usr/sbin/smtpfront-echo
