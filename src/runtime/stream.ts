@@ -61,6 +61,18 @@ export interface Stream extends Source, Sink {
   close(): void;
 }
 
+/** Smallest chunk, in bytes, for which freeing saves more than it costs. */
+const MIN_FREED = 16384;
+
+/** Frees the memory of a chunk that is not used any more, without waiting for the garbage collector.
+ *  The next chunk then gets the same memory, which is still in the processor's cache. On Deno, V8
+ *  otherwise gathers 64 MB of such chunks, and under load it collects thirty times a second. Only a
+ *  chunk that fills its whole buffer is freed. */
+export function free({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength < MIN_FREED || byteLength !== buffer.byteLength) return;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** Drops all events. */
 export const NO_HANDLER: StreamHandler = Object.freeze({});
 

@@ -1,7 +1,7 @@
 /** A native socket on Bun on which TLS can begin. The TLS stream itself is in tls.ts. */
 
 import { concat } from "../../codec/bytes.ts";
-import { NO_HANDLER } from "../stream.ts";
+import { free, NO_HANDLER } from "../stream.ts";
 import { BunStream } from "./stream.ts";
 import {
   type BunTlsOptions,
@@ -94,8 +94,9 @@ export class BunTlsCarrier extends BunStream {
   }
 
   override received(bytes: Uint8Array): void {
-    if (this.#tls) this.#tls.ciphertext(bytes);
-    else super.received(bytes);
+    if (!this.#tls) return super.received(bytes);
+    this.#tls.ciphertext(bytes);
+    free(bytes); // a copy for this event; TLS reads Bun's own buffer
   }
 
   override ended(): void {

@@ -4,7 +4,7 @@
 import { POLLED, type Poller, type Waiter } from "./poll.ts";
 import { type Libc, POLL } from "../libc/libc.ts";
 import { memory } from "../libc/call.ts";
-import { Owned, type Sink, type Source } from "../stream.ts";
+import { free, Owned, type Sink, type Source } from "../stream.ts";
 
 /** Bytes per read. */
 const CHUNK = 64 << 10;
@@ -21,6 +21,10 @@ const buffer = memory(CHUNK);
 export class PolledSink extends Owned implements Sink, Waiter {
   /** Bytes for which the pipe had no room. */
   #queue: Uint8Array[] | undefined;
+  /** Bytes of the queue's first chunk that are written. */
+  #written = 0;
+  /** Nobody else uses the chunks of the queue: see `Sink.write`. */
+  #spent = false;
   #watched = false;
   #ending = false;
   #closed = false;
@@ -34,16 +38,22 @@ export class PolledSink extends Owned implements Sink, Waiter {
     poller.calls.unblock(fd);
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, spent = false): boolean {
     if (this.#closed || this.#ending || chunk.length === 0) return true;
     if (this.#queue) {
+      this.#spent &&= spent;
       this.#queue.push(chunk);
       return false;
     }
     try {
       const taken = this.poller.calls.write(this.fd, chunk);
-      if (taken === chunk.length) return true;
-      this.#queue = [taken > 0 ? chunk.subarray(taken) : chunk];
+      if (taken === chunk.length) {
+        if (spent) free(chunk);
+        return true;
+      }
+      this.#queue = [chunk];
+      this.#written = taken;
+      this.#spent = spent;
       this.#watch();
       return false;
     } catch (error) {
@@ -66,11 +76,10 @@ export class PolledSink extends Owned implements Sink, Waiter {
     try {
       while (queue.length > 0) {
         const chunk = queue[0] as Uint8Array;
-        const taken = this.poller.calls.write(this.fd, chunk);
-        if (taken < chunk.length) {
-          if (taken > 0) queue[0] = chunk.subarray(taken);
-          return;
-        }
+        this.#written += this.poller.calls.write(this.fd, chunk.subarray(this.#written));
+        if (this.#written < chunk.length) return;
+        this.#written = 0;
+        if (this.#spent) free(chunk);
         queue.shift();
       }
     } catch (error) {

@@ -2,8 +2,8 @@
  *  pipe. Such a socket stops reading when paused, unless `node:tls` uses it directly. */
 
 import { Socket as NetSocket } from "node:net";
-import { free, HIGH_WATER } from "./stream.ts";
-import { Owned, type Stream } from "../stream.ts";
+import { HIGH_WATER } from "./stream.ts";
+import { free, Owned, type Stream } from "../stream.ts";
 
 /** A stream over an adopted descriptor, which it closes. */
 export class AdoptedStream extends Owned implements Stream {

@@ -4,7 +4,7 @@
  *  its buffer, and most connections wait most of the time: a read waits with a small buffer, and a
  *  large one is used only after the small one was full. */
 
-import { Owned, type Stream } from "../stream.ts";
+import { free, Owned, type Stream } from "../stream.ts";
 
 /** The promise-based end of a descriptor. */
 export interface Wire {
@@ -26,17 +26,6 @@ const LARGE = 65536;
  *  gone. One TLS record. A chunk of a program has at most 64 KB, so a client that does not read
  *  costs 16 to 80 KB. */
 export const HIGH_WATER = 16384;
-
-/** Smallest chunk, in bytes, for which freeing saves more than it costs. */
-const MIN_FREED = 16384;
-
-/** Frees the memory of a chunk that has been written. Otherwise V8 gathers 64 MB of such chunks
- *  before it collects garbage, and under load it collects thirty times a second: a download took
- *  twice the memory and twice the CPU. Only a chunk that fills its whole buffer is freed. */
-export function free({ buffer, byteLength }: Uint8Array): void {
-  if (byteLength < MIN_FREED || byteLength !== buffer.byteLength) return;
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
-}
 
 /** A stream over one wire. `ends`: which directions the wire has. */
 export class WireStream extends Owned implements Stream {

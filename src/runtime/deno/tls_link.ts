@@ -8,8 +8,7 @@
 
 import type * as tls from "node:tls";
 import { Duplex } from "node:stream";
-import type { Stream } from "../stream.ts";
-import { free } from "./stream.ts";
+import { free, type Stream } from "../stream.ts";
 
 /** How long the descriptor of a failed client that does not close is kept, in milliseconds. */
 const LINGER_MS = 1000;

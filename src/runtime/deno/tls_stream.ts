@@ -4,9 +4,9 @@ import type * as tls from "node:tls";
 import { breach } from "./words.ts";
 import { lostConnection } from "../endings.ts";
 import type { TlsError, TlsSession, TlsStream } from "../runtime.ts";
-import { Owned } from "../stream.ts";
+import { free, Owned } from "../stream.ts";
 import { sessionOf, suiteOf } from "./context.ts";
-import { free, HIGH_WATER } from "./stream.ts";
+import { HIGH_WATER } from "./stream.ts";
 import { type EncryptedSide, type Handle, linger } from "./tls_link.ts";
 
 /** A TLS connection whose handshake is done. */

@@ -127,6 +127,33 @@ claim("what was queued is written before the end", async (kit) => {
   source.destroy();
 });
 
+claim("the memory of a spent chunk is freed once all of it is written", async (kit) => {
+  const [read, write] = kit.libc.pipe();
+  const sink = kit.sink(write);
+  const size = (chunk: Uint8Array): number => chunk.buffer.byteLength;
+  const written = new Uint8Array(20_000);
+  const kept = new Uint8Array(20_000);
+  assert(sink.write(written, true) && sink.write(kept));
+  const waiting = new Uint8Array(300_000).fill(1);
+  const more = new Uint8Array(300_000).fill(2);
+  assertEquals([sink.write(waiting, true), sink.write(more, true)], [false, false]);
+  assertEquals([written, kept, waiting, more].map(size), [0, 20_000, 300_000, 300_000]);
+  const drained = event(sink, "drain");
+  const source = kit.source(read);
+  const got = await readSome(source, 640_000);
+  assertEquals([got[39_999], got[40_000], got[339_999], got[340_000], got[639_999]], [
+    0,
+    1,
+    1,
+    2,
+    2,
+  ]);
+  await drained;
+  assertEquals([waiting, more].map(size), [0, 0]);
+  source.destroy();
+  sink.destroy();
+});
+
 claim("a number that is used again at once belongs to the new pipe alone", async (kit) => {
   const pipes = Array.from({ length: 20 }, () => kit.libc.pipe());
   const sources = pipes.map(([read]) => kit.source(read));
