@@ -23,7 +23,7 @@ const ROWS: readonly [what: string, options: Partial<Options>, given: Overrides,
     ["all addresses", { host: "0" }, {}, false],
   ];
 
-test("resolv.conf is read where something is to be looked up, and only there", async () => {
+test("resolv.conf is read only if names are looked up", async () => {
   const runtime = await currentRuntime();
   const log = new Log({ verbosity: 0, form: "text", name: "x", write: () => {} });
   for (const [what, row, overrides, reads] of ROWS) {

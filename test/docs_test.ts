@@ -52,7 +52,7 @@ function need(program: string, debian = program): void {
   throw new Error(`${program} is missing: install Debian's ${debian}`);
 }
 
-test("no option is there twice", () => {
+test("no option is in the table twice", () => {
   assertStrictEquals(TABLE.length, NAMES.length);
 });
 
@@ -100,7 +100,7 @@ test("s6-tlsserver --help shows how its long options take values, and its own de
   assertMatch(help, /--variables ucspi\|s6\n.*\(s6\)$/m);
 });
 
-test("made files are as tools/make_docs.ts makes them", () => {
+test("generated files are up to date", () => {
   need("mandoc");
   for (const [path, text] of docs()) {
     assertStrictEquals(read(path), text, `${path}: run deno -A tools/make_docs.ts`);
@@ -155,7 +155,7 @@ test("sslserver-environment(7) has an item for each row of the tables and no oth
   }
 });
 
-test("sslserver-environment(7) has what programs get under the option that asks for it", () => {
+test("sslserver-environment(7) lists program variables under their option", () => {
   const page = fs.readFileSync(join(ROOT, "man/sslserver-environment.7"), "utf8");
   const programs = page.slice(page.indexOf(".Sh ENVIRONMENT"));
   for (const { names, when } of CONNECTION_VARIABLES) {

@@ -97,11 +97,11 @@ const ALL = [...sources("src"), "cli.ts", "mod.ts"];
 const DECLARED =
   /^export (?:abstract |async |declare )*(?:class|const|enum|function\*?|interface|let|type) (\w+)/gm;
 
-test("no file imports itself by way of others", () => {
+test("no import cycle between files", () => {
   assertEquals(cycles(graph(ALL)), []);
 });
 
-test("no folder imports itself by way of others", () => {
+test("no import cycle between folders", () => {
   const rooms = new Map<string, string[]>();
   for (const [file, targets] of graph(ALL)) {
     const others = targets.map(room).filter((target) => target !== room(file));
@@ -257,7 +257,7 @@ test("no text of our own messages is matched where connections are served, logge
   assertEquals(guilty, []);
 });
 
-test("nothing but the runtimes' adapters looks into the text of an error", () => {
+test("only the runtimes' adapters match the text of an error", () => {
   const looks = new RegExp(
     [
       String
@@ -277,7 +277,7 @@ test("nothing but the runtimes' adapters looks into the text of an error", () =>
   assertEquals(guilty, []);
 });
 
-test("what monitor and workers say to each other is one table", () => {
+test("the messages between monitor and workers are one table", () => {
   const others = (pattern: RegExp, file: string): string[] =>
     sources("src").filter((other) => other !== file && pattern.test(code(read(other))));
   assertEquals(others(/\bnew Frame\(/, "src/privsep/messages.ts"), []);
@@ -342,7 +342,7 @@ test("the tables of config/variables.ts alone list environment variables", () =>
   assertEquals(stray, []);
 });
 
-test("only these files touch the environment of the process, in which any name can be read", () => {
+test("only these files read the environment of the process", () => {
   const files = ALL.filter((file) => /\b(?:process|Deno|Bun)\.env\b/.test(code(read(file))));
   assertEquals(files, [
     "src/client/library.ts",
@@ -352,7 +352,7 @@ test("only these files touch the environment of the process, in which any name c
   ]);
 });
 
-test("lists of variables and names in no table are found", () => {
+test("lists of variables and names outside the tables are found", () => {
   const rows: [string, string[]][] = [
     ['const FILES = ["CAFILE", "x"];', ["CAFILE"]],
     ['const SET = new Set([\n  ...OTHERS,\n  "SSL_CHROOT",\n]);', ["SSL_CHROOT"]],
@@ -368,13 +368,13 @@ test("lists of variables and names in no table are found", () => {
   for (const [text, names] of rows) assertEquals(strayVariables(text), names, text);
 });
 
-test("streams and channels are taken, and no callback is assigned to another's object", () => {
+test("streams and channels have one owner, and no callback is assigned from outside", () => {
   const slot = /\.on[A-Z]\w*\s*=(?!=)/;
   const guilty = [...ALL, ...sources("test")].filter((file) => slot.test(code(read(file))));
   assertEquals(guilty, []);
 });
 
-test("every file of src opens with what its job is", () => {
+test("every file of src begins with a comment about its job", () => {
   assertEquals(ALL.filter((file) => !/^(?:#!.*\n)?\/\*\* ?\S/.test(read(file))), []);
 });
 

@@ -129,14 +129,14 @@ const WRONG: readonly [what: string, options: unknown, handler: unknown, message
   ["two certificates", { cert: "x", selfSigned: true }, handler, /cert and selfSigned exclude/],
 ];
 
-test("what serve needs is named where it is something else", async () => {
+test("the error names what serve needs", async () => {
   for (const [what, options, handler, message] of WRONG) {
     const promise = serve(options as ServeOptions, handler as () => void);
     await assertRejects(() => promise, UsageError, message, what);
   }
 });
 
-test("no certificate, or one that cannot be used: the library's own options are named", async () => {
+test("a missing or unusable certificate: the error names the library's options", async () => {
   const { certPem: cert } = makeSelfSigned(["a.example"]);
   const other = makeSelfSigned(["b.example"]).keyPem;
   const rows: readonly [ServeOptions, RegExp][] = [

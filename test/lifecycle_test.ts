@@ -128,7 +128,7 @@ test("a drain without patience closes connections without a program", async () =
   assertEquals(await became(), ["closed"]);
 });
 
-test("an end gives up all, asks programs to end, and does not wait for clients that read on", async () => {
+test("an end closes all connections and sends SIGTERM to programs", async () => {
   const { made, come, run, became } = server();
   const [first, second, third] = [come(), come(), come()];
   run(first);

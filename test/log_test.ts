@@ -40,7 +40,7 @@ const connection = (port: number) =>
     remote: { ip: `192.0.2.${port % 250}`, port },
   }) as Connection;
 
-test("the first fifty of a kind are printed, the others counted when ten seconds are over", () => {
+test("the first fifty lines of a kind are printed, and the others counted after ten seconds", () => {
   const { log, clock, lines } = logged();
   for (let i = 0; i < 4261; i++) log.tlsFailed(1000 + i, `192.0.2.${i % 250}`, tls("http request"));
   const first = lines();
@@ -71,7 +71,7 @@ test("kinds are distinguished by event and text, not by address", () => {
   assertStrictEquals(lines().length, 300);
 });
 
-test("lines that a client cannot repeat without end, and those of served connections, are all printed", () => {
+test("lines of served connections, and lines that a client cannot repeat, are all printed", () => {
   const { log, lines } = logged({ verbosity: 3 });
   for (let i = 0; i < 100; i++) {
     log.status(i, 40, 0);
@@ -86,7 +86,7 @@ test("lines that a client cannot repeat without end, and those of served connect
   assertStrictEquals(lines().length, 800);
 });
 
-test("texts that a peer makes up do not make the log longer", async () => {
+test("invented texts of a peer do not make the log longer", async () => {
   const { log, lines } = logged();
   for (let i = 0; i < 5000; i++) {
     const name = `host-${String.fromCharCode(97 + i % 26, 97 + i / 26 % 26, 97 + i / 676)}`;
@@ -101,7 +101,7 @@ test("texts that a peer makes up do not make the log longer", async () => {
   assert(counted.some((count) => Number(count.replace(",", "")) > 3500), counted.join());
 });
 
-test("at the end what was counted is said, with the time it took", async () => {
+test("at the end the counted lines are reported, with the duration", async () => {
   const { log, clock, lines } = logged();
   for (let i = 0; i < 52; i++) log.deny(i, connection(i), RULE);
   clock.at = 3000;
@@ -183,7 +183,7 @@ function reader() {
   return { state, output, ready: () => again() };
 }
 
-test("lines for a stopped reader wait, within limits, and arrive in order", () => {
+test("lines for a stopped reader are queued up to a limit and arrive in order", () => {
   const { state, output, ready } = reader();
   state.room = 7;
   for (let i = 0; i < 30_000; i++) output.write(`line number ${i}\n`);

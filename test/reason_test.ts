@@ -180,7 +180,7 @@ test("each kind of reason has its words and its label", () => {
   }
 });
 
-test("each kind of reason has its line, in which nothing of a peer is left as it is", () => {
+test("each kind of reason has its line, and text of a peer is escaped", () => {
   let text = "";
   const write = (lines: string): void => void (text += lines);
   const log = new Log({ verbosity: 2, form: "text", name: "x", write });
@@ -266,7 +266,7 @@ test("the outcome follows the reason, and the stage", () => {
   }
 });
 
-test("whatever is thrown has a reason", () => {
+test("every thrown value has a reason", () => {
   const shutDown: Reason = { kind: "shut down" };
   assertStrictEquals(reasonOf(new ConnectionError(shutDown)), shutDown);
   assertStrictEquals(reasonOf(abortError(AbortSignal.abort(shutDown))), shutDown);

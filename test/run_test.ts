@@ -115,7 +115,7 @@ for (const [sum, failed] of [["5 passed, 1 failed", 1], ["5 passed, 0 failed", 0
   });
 }
 
-test(".ci/run fails where test/run.sh comes to no sum", PATIENT, () => {
+test(".ci/run fails if test/run.sh prints no sum", PATIENT, () => {
   const { status, lines } = runs(".ci/run", {
     ".ci/run": script(".ci/run"),
     "node_modules/deno/deno": STUB,

@@ -67,7 +67,7 @@ test("a limit that does not suffice for one connection is refused, with the reme
   assertMatch(error.hint ?? "", /ulimit -n/);
 });
 
-test("where the limit is not known, --pending and the questions stay as they are", () => {
+test("if the limit is unknown, --pending and the number of questions do not change", () => {
   const { connections, questions, pending } = divide({ ...NEEDS, limit: Infinity });
   assertEquals({ connections, questions, pending }, {
     connections: Infinity,
@@ -114,7 +114,7 @@ test("a question without a descriptor waits for one, in order of asking", () => 
   assertStrictEquals(sockets.waiting, 0);
 });
 
-test("after a second a question gives its descriptor to a waiting one, and not before", () => {
+test("a question passes its descriptor to a waiting one after a second", () => {
   const clock = new StoppedClock();
   const sockets = new QuestionSockets(2, clock);
   const ended: string[] = [];

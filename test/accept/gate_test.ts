@@ -81,7 +81,7 @@ function stage({ pending, free = 40, ...more }: Partial<GateOptions> & { free?: 
 const SILENT = "too many connections are pending and this one was silent longest";
 const TOOK = "too many connections are pending and this one took longest";
 
-test("the oldest whose ClientHello is incomplete goes first", async () => {
+test("the oldest connection with an incomplete ClientHello is closed first", async () => {
   const { come, gone, gate } = stage({});
   come().enter("handshake");
   for (let i = 0; i < 5; i++) come();
@@ -117,7 +117,7 @@ test("a ClientHello behind a PROXY header counts, and a part of the header does 
   assertEquals(await gone(), [`2: ${SILENT}`, `3: ${SILENT}`]);
 });
 
-test("without a look into the socket, what comes in the same turn saves it", async () => {
+test("if the socket cannot be inspected, data of the same turn protects a connection", async () => {
   const { come, gone } = stage({ cannotPeek: true });
   const first = come();
   for (let i = 0; i < 3; i++) come();
@@ -140,7 +140,7 @@ test("if all ClientHellos are complete, the one complete longest is closed", asy
   assertEquals(await gone(), [`3: ${TOOK}`]);
 });
 
-test("silent ones younger than a second are spared while a handshake is older", async () => {
+test("silent connections younger than a second are spared while a handshake is older", async () => {
   const { come, gone, pass, slots } = stage({});
   const first = come();
   pass(500);
@@ -207,7 +207,7 @@ test("with -n a connection counts as complete from its admission until its progr
   assertStrictEquals(gate.open, 2);
 });
 
-test("one whose program has ended needs descriptors for its socket alone", () => {
+test("a connection whose program has ended needs one descriptor", () => {
   const { come, accepting } = stage({ descriptors: 9 });
   const all = [come(HELLO), come(HELLO), come(HELLO)];
   assert(!accepting());
@@ -262,7 +262,7 @@ for (
   });
 }
 
-test("a connection that ends counts as open until then, and is taken off once", () => {
+test("a connection counts as open until its end, and is removed once", () => {
   const { come, gate } = stage({});
   const [first] = [come(), come()];
   assertStrictEquals(gate.open, 2);

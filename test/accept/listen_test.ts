@@ -20,7 +20,7 @@ for (const ip of ["0.0.0.0", "::", "::ffff:0.0.0.0"]) {
 }
 
 for (const ip of ["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "::ffff:224.0.0.1"]) {
-  test(`a name may not lead to ${ip}, an address of no one host`, () => {
+  test(`a name may not lead to ${ip}, which is not the address of one host`, () => {
     assertThrows(() => checkNamed("host.example", ip), Error, /not the address of one host$/);
   });
 }

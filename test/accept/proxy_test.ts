@@ -35,7 +35,7 @@ function plain(begin: Uint8Array = NONE) {
   return { socket, stream, seen };
 }
 
-test("what came behind the header is delivered first, and not from within resume()", async () => {
+test("data after the header is delivered first, and not inside resume()", async () => {
   const { socket, stream, seen } = plain(fromLatin1("EHLO "));
   stream.resume();
   assertStrictEquals(seen.text, "");
@@ -81,7 +81,7 @@ for (const header of [encodeProxyV1(FOUR), encodeProxyV2(FOUR)]) {
   });
 }
 
-test("what only began like a header comes whole and in order", () => {
+test("data that only begins like a header arrives whole and in order", () => {
   for (const text of ["PROXIES\n", "P", "\r\n\r\nQUIT\n", "\r\n\r\n\0\r\nQUIT\r", "PROXY"]) {
     const { socket, stream, seen } = plain();
     stream.resume();
@@ -92,7 +92,7 @@ test("what only began like a header comes whole and in order", () => {
   }
 });
 
-test("a header later in the stream is the program's affair", () => {
+test("a header later in the stream is data for the program", () => {
   const { socket, stream, seen } = plain();
   stream.resume();
   socket.put(fromLatin1("x"));
@@ -108,7 +108,7 @@ function connection(ip: string): { conn: Connection; socket: FakeSocket } {
 
 const OPTIONS = { proxyFrom: [parseNetwork("10.0.0.0/8")], handshakeTimeout: 26 };
 
-test("the client of a header takes the proxy's place, and the bytes behind are kept", async () => {
+test("the client of the header replaces the proxy, and the bytes after it are kept", async () => {
   const { conn, socket } = connection("10.1.2.3");
   const met = readProxyHeader(conn, OPTIONS);
   for (const byte of concat([encodeProxyV2(FOUR), fromLatin1("re")])) {
@@ -122,7 +122,7 @@ test("the client of a header takes the proxy's place, and the bytes behind are k
   assertEquals([conn.proxy?.ip, conn.proxy?.port], ["10.1.2.3", 7]);
 });
 
-test("bytes in one chunk with the header are handed on", async () => {
+test("bytes in the same chunk as the header are passed on", async () => {
   const { conn, socket } = connection("10.1.2.3");
   const met = readProxyHeader(conn, OPTIONS);
   socket.put(concat([encodeProxyV1(FOUR), fromLatin1("rest")]));
@@ -139,7 +139,7 @@ test("nothing is read from an address that is not listed, nor without a list", a
   }
 });
 
-test("a proxy that goes, resets or is given up leaves an error and no timer", async () => {
+test("a proxy that closes, resets or is given up causes an error and leaves no timer", async () => {
   const endings: [(conn: Connection, socket: FakeSocket) => void, RegExp][] = [
     [(_, socket) => socket.put(null), /PROXY header: connection closed by the peer after 5 bytes$/],
     [(_, socket) => socket.lose(new Error("ECONNRESET")), /connection reset by the peer/],
@@ -177,7 +177,7 @@ test("a client that leaves without sending is distinguished from one that the se
   assert(sentNothing(reasonOf(error)));
 });
 
-test("after the first bytes a client that goes is still noticed", async () => {
+test("a client that leaves after its first bytes is still noticed", async () => {
   const { conn, socket } = connection("10.0.0.1");
   const first = firstBytes(conn, (bytes) => bytes.length > 1);
   socket.put(fromLatin1("ab"));
@@ -186,7 +186,7 @@ test("after the first bytes a client that goes is still noticed", async () => {
   assert(conn.givenUp !== undefined);
 });
 
-test("only a proxy that connects for itself, and sends nothing, is a health check", () => {
+test("a LOCAL header without data is a health check", () => {
   const silent = { kind: "client gone", how: "closed", sent: 0 } as const;
   const rows = [[true, silent, true], [false, silent, false], [undefined, silent, false], [true, {
     ...silent,

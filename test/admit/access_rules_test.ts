@@ -201,7 +201,7 @@ for (const [name, tree] of Object.entries(SETS)) {
   });
 }
 
-test("some of these, written by hand", () => {
+test("selected cases, written by hand", () => {
   const rows: [set: string, ip: string, host: string | undefined, result: string][] = [
     ["networks", "192.0.2.1", undefined, "allow ip4/192.0.2.1_32 -GONE WHO=one"],
     ["networks", "192.0.2.3", undefined, "allow ip4/192.0.2.0_24 WHO=net [echo net]"],
@@ -228,7 +228,7 @@ test("some of these, written by hand", () => {
   }
 });
 
-test("without names, what no rule for an address allows is denied at once", () => {
+test("without look-ups, a client that no address rule allows is denied at once", () => {
   inEachForm(SETS["names"] ?? {}, (make, form) => {
     const peer = { ip: "203.0.113.9", host: "mail.example.org" };
     assertStrictEquals(line(make(true).byAddress(peer.ip)), "allow", form);
@@ -248,7 +248,7 @@ test("an invalid address is denied, with an error", () => {
   });
 });
 
-test("a denial says what kind of rule it is of", () => {
+test("a denial has the kind of its rule", () => {
   inEachForm(SETS["names"] ?? {}, (make) => {
     const kind = (ip: string, host: string): unknown => make(true).evaluate({ ip, host }).kind;
     assertStrictEquals(kind("192.0.2.66", "x"), "address");
@@ -276,7 +276,7 @@ test("a command that cannot run denies with an error, and does so only to its cl
   });
 });
 
-test("a folder without allow and deny is passed over; allow wins over deny", () => {
+test("a folder without allow and deny is skipped, and allow overrides deny", () => {
   withPlace((place) => {
     writeTree(place, { "ip4/10.0.0.0_8": { env: { A: "1" } }, "ip4/10.0.0.1_32": "deny" });
     mkdirSync(join(place, "ip4/10.1.0.0_16/env"), { recursive: true });
@@ -287,7 +287,7 @@ test("a folder without allow and deny is passed over; allow wins over deny", () 
   });
 });
 
-test("an allow that may not be read counts for nothing, a deny that may not be read denies", () => {
+test("an unreadable allow is ignored, and an unreadable deny denies", () => {
   withPlace((place) => {
     writeTree(place, {
       "ip4/10.0.0.0_8": {},
@@ -312,7 +312,7 @@ test("an allow that may not be read counts for nothing, a deny that may not be r
   });
 });
 
-test("names in env that are no variables are passed over, as in s6", () => {
+test("names in env that are not variables are skipped, as in s6", () => {
   inEachForm(
     { "ip4/0.0.0.0_0": { env: { ".hidden": "1", "A=B": "2", "a-b.c": "3" } } },
     (make, form) => {
@@ -460,7 +460,7 @@ test("a byte of a cdb file damaged in turn: no client gets more than before", ()
   });
 });
 
-test("a value of another kind is passed over, and a malformed one denies", async () => {
+test("a value of another kind is skipped, and a malformed one denies", async () => {
   const { CdbWriter } = await import("../../src/codec/cdb_write.ts");
   const { concat, fromLatin1 } = await import("../../src/codec/bytes.ts");
   withPlace((place) => {

@@ -45,7 +45,7 @@ const QUESTION: Omit<IdentQuestion, "port"> = {
 };
 
 for (const port of ["remotePort", "localPort"]) {
-  test(`nobody is asked about a connection whose ${port} is 0`, async () => {
+  test(`no ident server is asked if the ${port} is 0`, async () => {
     assertStrictEquals(await askIdent({ ...QUESTION, [port]: 0, port: 9 }), undefined);
   });
 }
@@ -110,7 +110,7 @@ test("without an ident server, or from an address that is not ours, the answer i
   assert(performance.now() - began < 2000);
 });
 
-test("a slow ident server is given up after its seconds and its connection is closed", async () => {
+test("a slow ident server times out and its connection is closed", async () => {
   const server = await identServer((socket) => {
     const feed = setInterval(() => socket.write("x"), 10);
     socket.on("close", () => clearInterval(feed));
@@ -151,7 +151,7 @@ test("the server waits for 200 silent ident servers at the same time", async () 
   await server.close();
 });
 
-test("a question that gets no descriptor in time is given up, and frees nothing twice", async () => {
+test("a question without a descriptor in time fails, and releases nothing twice", async () => {
   const server = await identServer((socket) => socket.end(`${head}root\r\n`));
   const sockets = new QuestionSockets(1);
   const release = sockets.take(() => {}, () => {});

@@ -30,7 +30,7 @@ function setUp(programs = 40, rateAddresses?: number) {
   return { clock, limiter, take };
 }
 
-test("MAXCONIP counts per address, and what is released can be taken again", () => {
+test("MAXCONIP counts per address, and a released place can be taken again", () => {
   const { limiter, take } = setUp();
   const limits = { perAddress: 2 };
   const first = take(A, limits);
@@ -50,7 +50,7 @@ test("MAXCONIP is capped at -c, and 0 means none", () => {
   for (let i = 0; i < 10; i++) take(A, { perAddress: 0 });
 });
 
-test("release gives back once, however often it is called", () => {
+test("repeated calls of release have no effect", () => {
   const { limiter, take } = setUp();
   const [one, two] = [take(A), take(A)];
   one.release();
@@ -83,7 +83,7 @@ test("MAXCONNET is shared by all addresses under one rule", () => {
   take(B, limits);
 });
 
-test("a connection refused by its rule gives everything back when it closes", () => {
+test("a connection refused by its rule releases all counts when it closes", () => {
   const { limiter, take } = setUp();
   const hold = take(A);
   const other = take(B, { network: { key: "", count: 1 } });
@@ -94,7 +94,7 @@ test("a connection refused by its rule gives everything back when it closes", ()
   take(A, { network: { key: "", count: 1 } });
 });
 
-test("MAXCONRATE lets exactly n through in any s seconds", () => {
+test("MAXCONRATE admits exactly n in any s seconds", () => {
   const { clock, limiter, take } = setUp();
   const limits = { rate: { count: 3, seconds: 10 } };
   for (const ms of [0, 4000, 9000]) {
@@ -119,7 +119,7 @@ test("two rates on one connection count it once, and the tighter one decides", (
   }
 });
 
-test("a flood of addresses takes bounded memory and refuses no other client", () => {
+test("a flood of addresses uses limited memory and refuses no other client", () => {
   const { clock, limiter, take } = setUp(40, 1000);
   const limits = { perAddress: 1, rate: { count: 1, seconds: 3600 } };
   for (let i = 0; i < 50_000; i++) {
@@ -141,7 +141,7 @@ test("one address that connects for days keeps no more times than its rate needs
   assert(rates.times <= 11, `${rates.times}`);
 });
 
-test("what has ended is forgotten while others come", () => {
+test("ended connections are forgotten while new ones arrive", () => {
   const { clock, limiter, take } = setUp();
   for (let i = 0; i < 100; i++) take(`old ${i}`, { rate: { count: 1, seconds: 1 } }).release();
   assertStrictEquals(limiter.tracked, 100);

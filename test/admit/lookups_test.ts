@@ -139,7 +139,7 @@ for (const [what, given, denial, host] of ROWS) {
   });
 }
 
-test("without a look-up of the own name there is none, not even localhost", async () => {
+test("without a look-up there is no local name, not even localhost", async () => {
   const conn = client();
   conn.local.ip = "127.0.0.1";
   const given = services({ ownName: false, remoteName: false }, {});
@@ -147,7 +147,7 @@ test("without a look-up of the own name there is none, not even localhost", asyn
   assertStrictEquals(conn.local.host, undefined);
 });
 
-test("a client that goes during its look-ups is not denied", async () => {
+test("a client that leaves during its look-ups is not denied", async () => {
   const conn = client();
   const given = services({ lookupTimeout: 20, ...STRICT }, OWN);
   const result = resolveEnds(conn, given);

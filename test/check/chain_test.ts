@@ -11,7 +11,7 @@ import { readCertificate } from "../../src/codec/x509/certificate.ts";
 import { encodePem } from "../../src/codec/x509/pem.ts";
 import { certify, NOW } from "../tls/authority.ts";
 
-test("an issuer beside the certificate is proposed, but for a file with a private key", () => {
+test("an issuer file next to the certificate is suggested, unless it has a private key", () => {
   const folder = fs.mkdtempSync(join(os.tmpdir(), "chain-"));
   try {
     const top = certify({ name: "top", ca: true });
@@ -45,7 +45,7 @@ test("an issuer beside the certificate is proposed, but for a file with a privat
   }
 });
 
-test("a file that is not in order is warned of, but for the root first where that is meant", () => {
+test("a chain in the wrong order causes a warning, except with the root first", () => {
   const top = certify({ name: "top", ca: true });
   const middle = certify({ name: "middle", by: top, ca: true });
   const leaf = certify({ name: "leaf", by: middle });

@@ -9,7 +9,7 @@ import { makeSelfSigned } from "../../src/tls/self_signed.ts";
 
 const skip = process.versions["bun"] === undefined && "rustls takes no list of ciphers";
 
-test("SUITES are those that the library has for certificates", { skip }, () => {
+test("SUITES are the library's suites with certificates", { skip }, () => {
   const own = tls.getCiphers().map((name) => name.toUpperCase())
     .filter((name) => !name.startsWith("TLS_") && !name.includes("PSK"));
   assertEquals([...SUITES].sort(), own.sort());
@@ -27,7 +27,7 @@ test("a list leaves the suites that fit it and the key, strongest first", { skip
   await assertRejects(() => resultingSuites(pairs, "NOTHING"));
 });
 
-test("words that name nothing are found, exclusions and bygone suites are not", { skip }, () => {
+test("unknown words are found, but exclusions and old suites are not", { skip }, () => {
   const rows: [string, string[]][] = [
     ["ECDHE+AESGCM:ECDHE+CHACHA20", []],
     ["HIGH:!aNULL:!MD5:!RC4:@STRENGTH", []],
@@ -39,7 +39,7 @@ test("words that name nothing are found, exclusions and bygone suites are not", 
   for (const [list, unknown] of rows) assertEquals(unknownWords(list), unknown, list);
 });
 
-test("weak is what has no forward secrecy or no authenticated cipher", () => {
+test("suites without forward secrecy or authenticated encryption are weak", () => {
   const weak = SUITES.filter(isWeak);
   const strong = SUITES.filter((suite) => !isWeak(suite));
   assertStrictEquals(strong.length, 6);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { inJail, obstacle } from "../../src/check/access.ts";
 
-test("a path in a jail stays there, by links and by dots too", () => {
+test("a path in a root folder stays there, also with links and dots", () => {
   const jail = fs.mkdtempSync(join(tmpdir(), "jail-"));
   try {
     fs.mkdirSync(join(jail, "etc/real"), { recursive: true });
@@ -39,7 +39,7 @@ test("a path in a jail stays there, by links and by dots too", () => {
   }
 });
 
-test("paths outside the jail do not exist inside it", () => {
+test("paths outside the root folder do not exist inside it", () => {
   const jail = fs.mkdtempSync(join(tmpdir(), "jail-"));
   try {
     fs.chmodSync(jail, 0o755);

@@ -27,7 +27,7 @@ function said(der: Uint8Array, names: (string | undefined)[], at = 0): string[] 
   return lines;
 }
 
-test("a start warns of what clients will refuse, with a remedy, as --check does", () => {
+test("a start warns about certificates that clients refuse, as --check does", () => {
   const { certPem } = makeSelfSigned(["a.example"]);
   const good = decodePem(new TextEncoder().encode(certPem))[0]?.bytes ?? new Uint8Array();
   assertEquals(said(good, [undefined, "a.example"]), []);

@@ -80,7 +80,7 @@ const BASE = ["-HRl0"];
 const TAIL = ["127.0.0.1", "0"];
 const PATH = process.env["PATH"] ?? "/usr/bin:/bin";
 
-test("what no client could ever be served with stops a start, with a remedy", () => {
+test("settings that can serve no client stop the start, with a remedy", () => {
   withFiles((at) => {
     const rows: [string[], RegExp, RegExp][] = [
       [[...TAIL, "no-such-program-here"], /^program no-such-program-here: not found/, /full path/],
@@ -150,7 +150,7 @@ test("a sound start warns only about programs that run as root", () => {
   });
 });
 
-test("a thousand doubts are some lines, and a word about the others", () => {
+test("a thousand warnings are a few lines and a summary", () => {
   const findings = new Findings();
   for (let i = 0; i < 1000; i++) findings.warning(`doubt ${i}`, "end it");
   const said: string[] = [];

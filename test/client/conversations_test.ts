@@ -79,7 +79,7 @@ test("sslcat prints all bytes as they are, and sends nothing", async () => {
   assertEquals([server.sent, server.ended], [[], false]);
 });
 
-test("sslcat reads no more than it can print", async () => {
+test("sslcat stops reading while it cannot print", async () => {
   let pulled = 0;
   const readable = new ReadableStream<Uint8Array>({
     pull: (it) => {

@@ -74,7 +74,7 @@ test("a connection sends, half-closes, reads to the end, and knows its peer", PA
   }, { env });
 });
 
-test("much data pass in both directions, held up by a slow reader", PATIENT, async () => {
+test("much data passes in both directions, with a slow reader", PATIENT, async () => {
   await serving(echo, async (options) => {
     await using conn = await connect(options);
     const size = 20_000_000;
@@ -163,7 +163,7 @@ test("the idle limit and the option signal end a connection", PATIENT, async () 
   });
 });
 
-test("a handshake that does not come is given up", PATIENT, async () => {
+test("a handshake that does not begin times out", PATIENT, async () => {
   const mute = createServer((socket) => void socket.on("error", () => {}));
   await new Promise<void>((done) => mute.listen(0, "127.0.0.1", done));
   const { port } = mute.address() as { port: number };

@@ -325,7 +325,7 @@ test("without any authority, and with a broken file or list, the verifier is not
   assertStrictEquals(refusal([self], HOST, { checkChain: false, caFile: "/absent" }), undefined);
 });
 
-test("of a bundle only the certificates with the wanted name are decoded", () => {
+test("only the certificates with the wanted name in a bundle are decoded", () => {
   const broken = { ...other, der: other.der.slice() };
   broken.der[6] = 0xff; // inside the serial number's length
   const another = certify({ name: "c", ca: true });

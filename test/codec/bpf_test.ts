@@ -20,7 +20,7 @@ function filter(
 
 const condition = (...tests: ArgumentTest[]): Condition => ({ tests, otherwise: 1 });
 
-test("each number gets its own answer, and every other number the one for unknown ones", () => {
+test("each listed number gets its own answer, and all others the default answer", () => {
   const program = filter([[0, "allow"], [1, "allow"], [3, 13], [59, "kill"], [60, "allow"]]);
   const table: [number, FilterAction][] = [
     [0, "allow"],
@@ -46,7 +46,7 @@ test("an empty list refuses everything", () => {
   for (const nr of [0, 1, 59, 0xffffffff]) assertStrictEquals(run(program, { nr }).action, 38);
 });
 
-test("a call by another architecture's table ends the process", () => {
+test("a system call of another architecture ends the process", () => {
   const x64 = filter([[0, "allow"]]);
   const arm64 = filter([[0, "allow"]], { arch: "arm64" });
   for (const arch of ["i386", "arm", "arm64"] as const) {
@@ -84,7 +84,7 @@ test("an argument is compared by its low 32 bits, the others do not matter", () 
   assertStrictEquals(run(program, { nr: 42, args: [2n] }).action, 38);
 });
 
-test("several lists of tests: any whole list is enough, parts of two are not", () => {
+test("one complete list of tests is enough, but parts of two lists are not", () => {
   const anyOf = [
     [{ arg: 1, oneOf: [1] }, { arg: 2, oneOf: [2, 13] }],
     [{ arg: 1, oneOf: [6] }, { arg: 2, mask: 0xff, oneOf: [1] }],
@@ -109,7 +109,7 @@ test("several lists of tests: any whole list is enough, parts of two are not", (
   }
 });
 
-test("a mask leaves out what may be anything", () => {
+test("bits outside the mask are ignored", () => {
   const program = filter([[2, condition({ arg: 1, mask: 0x243, oneOf: [0] })]]);
   const table: [bigint, FilterAction][] = [
     [0n, "allow"],
@@ -126,7 +126,7 @@ test("a mask leaves out what may be anything", () => {
   }
 });
 
-test("a pointer that must not be given has 64 bits", () => {
+test("all 64 bits of a forbidden pointer are compared", () => {
   const program = filter([[302, condition({ arg: 2, isNull: true })]]);
   const of = (pointer: bigint) => run(program, { nr: 302, args: [0n, 7n, pointer] }).action;
   assertStrictEquals(of(0n), "allow");
@@ -135,7 +135,7 @@ test("a pointer that must not be given has 64 bits", () => {
   }
 });
 
-test("of several conditions every one must hold, each with any of its values", () => {
+test("all conditions must hold, each with one of its values", () => {
   const program = filter([[
     41,
     condition(
@@ -160,7 +160,7 @@ test("of several conditions every one must hold, each with any of its values", (
   }
 });
 
-test("jumps too long for their 8 bits are made all the same", () => {
+test("jumps longer than 8 bits work", () => {
   const calls = Array.from({ length: 500 }, (_, i) =>
     [
       2 * i,
@@ -178,12 +178,12 @@ test("jumps too long for their 8 bits are made all the same", () => {
   for (let nr = 1; nr < 1000; nr += 2) assertStrictEquals(run(program, { nr }).action, 38);
 });
 
-test("the way to an answer is as long as the logarithm of the list", () => {
+test("the number of steps grows with the logarithm of the list", () => {
   const program = filter(Array.from({ length: 256 }, (_, i) => [2 * i, "allow"] as const));
   for (let nr = 0; nr < 512; nr++) assert(run(program, { nr }).steps <= 3 + 2 * 10 + 1);
 });
 
-test("a policy that cannot be a program is refused", () => {
+test("a policy that cannot be compiled is refused", () => {
   const refuses = (pattern: RegExp, calls: [number, FilterAction | Condition][]) =>
     assertThrows(() => filter(calls), RangeError, pattern);
   refuses(/4096 is not an error number/, [[1, 4096]]);

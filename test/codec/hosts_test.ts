@@ -35,7 +35,7 @@ test("the first name of an address counts, and its first line", () => {
   );
 });
 
-test("no text breaks it: every truncation gives names that are host names", () => {
+test("every truncation gives only valid host names", () => {
   for (let end = 0; end < FILE.length; end++) {
     for (const name of parseHosts(FILE.slice(0, end)).values()) assertMatch(name, /^[\w.-]+$/);
   }

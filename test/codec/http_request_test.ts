@@ -16,7 +16,7 @@ import {
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
 const read = (text: string) => readRequest(bytes(text));
 
-test("a request is method, target and fields", () => {
+test("a request has a method, a target and fields", () => {
   const request = read("GET /a?b HTTP/1.1\r\nHost: x\r\nAccept: a\r\naccept:\t b \r\n\r\n");
   assert(typeof request !== "number");
   assertStrictEquals(request.method, "GET");
@@ -24,7 +24,7 @@ test("a request is method, target and fields", () => {
   assertEquals([...request.fields], [["host", "x"], ["accept", "a, b"]]);
 });
 
-test("what two readers could take in two ways is refused", () => {
+test("an ambiguous request is refused", () => {
   const rows: [string, number | string][] = [
     ["GET / HTTP/1.0\r\n\r\n", "/"],
     ["GET / HTTP/1.1\n\n", 400],
@@ -56,7 +56,7 @@ test("what two readers could take in two ways is refused", () => {
   }
 });
 
-test("a head is found in pieces as in one", () => {
+test("a head is found in one piece and in several", () => {
   const head = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
   const all = bytes(`${head}more`);
   for (let n = 0; n <= all.length; n++) {
@@ -66,7 +66,7 @@ test("a head is found in pieces as in one", () => {
   assertStrictEquals(headLength(bytes("x".repeat(MAX_HEAD) + "\n\n")), 0);
 });
 
-test("no bytes make the readers throw, and no decoded segment leads anywhere else", () => {
+test("no input makes the readers throw, and no decoded segment leaves the folder", () => {
   const parts = [
     "/",
     ".",

@@ -7,7 +7,7 @@ test("a request names the remote port, then the local one", () => {
   assertStrictEquals(latin1(identRequest(50312, 465)), "50312 , 465\r\n");
 });
 
-test("a request for a port that cannot be is refused", () => {
+test("a request for an impossible port is refused", () => {
   for (const port of [0, -1, 65536, 1.5, NaN]) {
     assertThrows(() => identRequest(port, 1), Error, /ident: port/);
     assertThrows(() => identRequest(1, port), Error, /ident: port/);
@@ -52,7 +52,7 @@ for (const [title, text, info, ends] of ROWS) {
   });
 }
 
-test("what follows the end of a reply changes nothing", () => {
+test("bytes after the end of a reply have no effect", () => {
   const reply = new IdentReply();
   assertStrictEquals(reply.push(fromLatin1(`${head}root\n`)), true);
   assertStrictEquals(reply.push(fromLatin1(`x:y:z:w\n`)), true);

@@ -51,7 +51,7 @@ test("every form of an address is read, and written in the one form of RFC 5952"
   }
 });
 
-test("nothing else is an address", () => {
+test("any other text is not an address", () => {
   const texts = [
     ...["", " ", ".", "...", "1", "1.2", "1.2.3", "1.2.3.", "1.2.3.4.", "1.2.3.4.5", ".1.2.3.4"],
     ...["01.2.3.4", "1.2.3.00", "256.1.1.1", "1.2.3.999", "1.2.3.-4", "1.2.3.+4", "0x1.2.3.4"],
@@ -110,7 +110,7 @@ test("network keys are those of the specification, byte for byte", () => {
   assertEquals([...ones.subarray(1)], Array.from({ length: 128 }, (_, k) => 96 + k));
 });
 
-test("a key that networkKey does not write is no network", () => {
+test("a key that networkKey does not write is not a network", () => {
   for (
     const key of [
       "",

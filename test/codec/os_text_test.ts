@@ -6,7 +6,7 @@ import { anyBytes, forAll } from "./properties.ts";
 
 const bytes = (...all: number[]): Uint8Array => Uint8Array.from(all);
 
-test("bytes that are no UTF-8 become surrogates", () => {
+test("bytes that are not UTF-8 become surrogates", () => {
   for (
     const [from, text] of [
       [bytes(), ""],
@@ -27,12 +27,12 @@ test("bytes that are no UTF-8 become surrogates", () => {
   }
 });
 
-test("a surrogate that stands for no byte is U+FFFD", () => {
+test("a surrogate that encodes no byte becomes U+FFFD", () => {
   assertEquals(encodeOsText("a\ud800\udc00\udfff"), encodeOsText("a\u{10000}\ufffd"));
   assertEquals(encodeOsText("\udc7f"), bytes(0xef, 0xbf, 0xbd));
 });
 
-test("all bytes come back as they were, cut anywhere", () => {
+test("all bytes round-trip, wherever the input is cut", () => {
   const ascii = fc.uint8Array({ maxLength: 12, max: 127 });
   forAll(2000, fc.oneof(ascii, anyBytes(12)), (from) => {
     assertEquals(encodeOsText(decodeOsText(from)), from);

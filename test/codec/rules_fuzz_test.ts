@@ -30,7 +30,7 @@ const LIKE_IPV4 = fc.tuple(
   mostly(fc.constant("."), 9, fc.constant("")),
 ).map(([octets, between]) => octets.join(between));
 
-test("addresses: what is accepted is what the system accepts, and survives a round trip", () => {
+test("addresses: the parser accepts what the system accepts, and round-trips it", () => {
   let accepted = 0;
   const texts = fc.tuple(fc.oneof(LIKE_IPV6, LIKE_IPV4), fc.nat({ max: 0xffff }));
   forAll(RUNS, texts, ([text, prefix]) => {
@@ -46,7 +46,7 @@ test("addresses: what is accepted is what the system accepts, and survives a rou
   assert(accepted > RUNS / 100, `${accepted} accepted`);
 });
 
-test("rule values: accepted ones encode to the same bytes, unless D came late", () => {
+test("rule values: an accepted value encodes to the same bytes, unless D is not first", () => {
   const parts = ["D", "+A=x", "+B_1=", "\0", "\0", "+", "=", "\xff", "\xc3\xa4", "E"];
   forAll(RUNS, textOf(parts, 7), (text) => {
     const value = fromLatin1(text);
@@ -56,7 +56,7 @@ test("rule values: accepted ones encode to the same bytes, unless D came late", 
   });
 });
 
-test("rule lines: whatever compiles has a value that decodes, and keys without surprises", () => {
+test("rule lines: each compiled line has a value that decodes, and valid keys", () => {
   const parts = ["1.2.3.4", "10.", ":", "deny", "allow", ",", 'A="x"', "=", "@", "-", "/8", "::1"];
   parts.push("=host", " ", "#", "\0", "\xff", "255", "0-9", "B=//", "2001:db8::", "/48");
   const ends = mostly(fc.constant(":deny"), 3, fc.constant(""));
@@ -85,7 +85,7 @@ function sample(): Uint8Array<ArrayBuffer> {
   return concat(writer.finish());
 }
 
-test("damaged databases: a look-up ends, in a value, in nothing or in a DecodeError", () => {
+test("damaged databases: each look-up ends with a value, with nothing or with a DecodeError", () => {
   const sound = sample();
   const view = new DataView(sound.buffer);
   // Mostly changes lengths and positions, by a little or a lot.

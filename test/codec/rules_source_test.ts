@@ -57,7 +57,7 @@ test("comments and empty lines compile to nothing", () => {
   }
 });
 
-test("a bad line is refused with a reason of its own", () => {
+test("each bad line is refused with its own reason", () => {
   const rows: [line: string, reason: RegExp][] = [
     ["x", /no colon/],
     ["1.2.3.4 deny", /no colon/],
@@ -128,7 +128,7 @@ test("a line that can never match compiles, with a warning", () => {
   }
 });
 
-test("a host name that no host can have comes with a warning that says why", () => {
+test("an impossible host name causes a warning with the reason", () => {
   const rows: [host: string, why: RegExp | undefined][] = [
     ["=*.example.com", /\* stands for nothing/],
     ["=.*.com", /\* stands for nothing/],
@@ -160,7 +160,7 @@ test("a host name that no host can have comes with a warning that says why", () 
   }
 });
 
-test("every key without a warning is one that some peer is looked up by", () => {
+test("every key without a warning can match a peer", () => {
   const rows: [address: string, ip: string, host?: string | undefined, info?: string][] = [
     ["10.1.2.3", "10.1.2.3"],
     ["10.1.", "10.1.2.3"],

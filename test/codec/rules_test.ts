@@ -78,7 +78,7 @@ test("a host name has at most 127 labels, so that its look-ups are few", () => {
   );
 });
 
-test("values decode: verdict and variables, in order, and those after D do not count", () => {
+test("values decode to verdict and variables, and variables after D are ignored", () => {
   const rows: [value: string, deny: boolean, env: [string, string][]][] = [
     ["", false, []],
     ["D\0", true, []],
@@ -98,7 +98,7 @@ test("values decode: verdict and variables, in order, and those after D do not c
   }
 });
 
-test("a value that tcprules would not write is an error, not an allowance", () => {
+test("a value that tcprules would not write is an error and does not allow", () => {
   const values = [
     ...["D", "+A=x", "D\0+A=x", "\0", "D\0\0", "d\0", "DD\0", "Deny\0", "A=x\0", "-A\0", "+A\0"],
     ...["+=x\0", "+1A=x\0", "+A B=x\0", "+A-B=x\0", "+A:b=x\0", "+\xc3\xa4=x\0"],
@@ -142,7 +142,7 @@ test("the matching key is named as tcprulescheck names it", () => {
   assertStrictEquals(ruleWords(undefined), "default");
 });
 
-test("a key gives the kind of its rule and nothing else", () => {
+test("a key gives only the kind of its rule", () => {
   const rows: [key: string, kind: string][] = [
     ["", "any"],
     ["192.0.2.7", "address"],

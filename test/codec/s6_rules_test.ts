@@ -85,7 +85,7 @@ test("a host name has keys for itself, its suffixes and any name", () => {
   assertEquals(hostPaths("localhost."), ["reversedns/localhost", "reversedns/@"]);
 });
 
-test("a text that is no host name has no key", () => {
+test("text that is not a host name has no key", () => {
   const long = Array<string>(4).fill("a".repeat(63)).join(".");
   for (
     const host of [
@@ -174,7 +174,7 @@ test("a malformed value is an error that names the field", () => {
   }
 });
 
-test("no part of an allowing value is a rule", () => {
+test("no truncation of an allowing value is a valid rule", () => {
   for (const [name, value] of SMALL) {
     if (value[0] !== 0x41) continue;
     for (let length = 0; length < value.length; length++) {

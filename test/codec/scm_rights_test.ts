@@ -41,12 +41,12 @@ test("two descriptors are laid out as CMSG_DATA has them, on Linux and on macOS"
   assertStrictEquals(hex(encoded([5, 258], darwin)), "14000000ffff0000010000000500000002010000");
 });
 
-test("a control buffer has no room for one descriptor more than asked for", () => {
+test("a control buffer has no room for an extra descriptor", () => {
   assertEquals([0, 1, 2, 3].map((n) => controlLength(n, linux)), [0, 20, 24, 28]);
   assertEquals([0, 1, 2, 3].map((n) => controlLength(n, darwin)), [0, 16, 20, 24]);
 });
 
-test("what is encoded is decoded, for every count up to the most", () => {
+test("descriptors round-trip for every count up to the maximum", () => {
   for (const layout of BOTH) {
     for (let count = 0; count <= MAX_DESCRIPTORS; count++) {
       const fds = Array.from({ length: count }, (_, i) => 3 + 7 * i);
@@ -55,7 +55,7 @@ test("what is encoded is decoded, for every count up to the most", () => {
   }
 });
 
-test("more descriptors than the system takes, or the buffer holds, are refused", () => {
+test("more descriptors than the system or the buffer allows are refused", () => {
   for (const layout of BOTH) {
     const control = new Uint8Array(4096);
     const many = new Array<number>(MAX_DESCRIPTORS + 1).fill(3);
@@ -82,7 +82,7 @@ test("every truncation is refused", () => {
   }
 });
 
-test("a control message of another kind is told, and the descriptors beside it are found", () => {
+test("a control message of another kind is reported, and descriptors beside it are found", () => {
   for (const layout of BOTH) {
     const credentials = encoded([1, 2, 3], layout);
     credentials[layout.lengthBytes + 4] = 2; // SCM_CREDENTIALS
@@ -135,7 +135,7 @@ test("a message header without control data has no control address", () => {
   assertStrictEquals(hex(header.subarray(32, 48)), "00".repeat(16));
 });
 
-test("what the kernel wrote back is read: length of the control data and flags", () => {
+test("the length of the control data and the flags are read from the kernel's answer", () => {
   for (const layout of BOTH) {
     const header = new Uint8Array(layout.messageBytes);
     encodeMsghdr(header, { iov: 1n, control: 2n, controlLength: 20 }, layout);

@@ -11,7 +11,7 @@ test("a path is laid out as the system has it, with its NUL", () => {
   assertStrictEquals(hex(encodeUnixSockaddr("/é", "linux")), "0100" + "2fc3a9" + "00");
 });
 
-test("an abstract name has a NUL before it and none behind", () => {
+test("an abstract name begins with a NUL and has none at the end", () => {
   assertStrictEquals(hex(encodeUnixSockaddr("@ab", "linux")), "0100" + "00" + "6162");
   assertThrows(() => encodeUnixSockaddr("@ab", "darwin"), Error, /'@ab' is not an absolute path$/);
 });
@@ -32,7 +32,7 @@ test("a name of the longest length fits, one byte more is refused", () => {
   assertStrictEquals(encodeUnixSockaddr("@".padEnd(107, "x"), "linux").length, 109);
 });
 
-test("what names no socket is refused", () => {
+test("a name that is not that of a socket is refused", () => {
   for (const name of ["", "a", "./a", "vsock:2:9999", "/", "@", "/a\0b", "@a\0b"]) {
     assertThrows(() => encodeUnixSockaddr(name, "linux"), RangeError, undefined, name);
   }

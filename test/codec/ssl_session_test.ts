@@ -15,7 +15,7 @@ function session(id: Uint8Array): Uint8Array {
   );
 }
 
-test("the id of a session is found and nothing else of it", () => {
+test("only the id of a session is read", () => {
   const id = Uint8Array.from({ length: 32 }, (_, i) => i);
   const found = sessionId(session(id));
   assertEquals(found, id);

@@ -7,7 +7,7 @@ const HEAD =
 const row = (local: string, state: string, inode: number): string =>
   `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000     0        0 ${inode} 1 0000000000000000 100 0 0 10 0\n`;
 
-test("listening sockets come first; what follows is not looked at", () => {
+test("only the listening sockets at the beginning of the table are read", () => {
   const text = HEAD + row("0100007F:1F90", "0A", 17) + row("00000000:0016", "0A", 18);
   assertEquals(tcpListeners(text), {
     listeners: [

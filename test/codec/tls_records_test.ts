@@ -32,7 +32,7 @@ test("close_notify of TLS 1.3 is distinguished from two bytes of data", () => {
   assertEquals(alert.subarray(0, 5), data(2).subarray(0, 5));
 });
 
-test("the end of the handshake in the same piece makes no difference", () => {
+test("close_notify is recognised in the same chunk as the end of the handshake", () => {
   const handshakes: Record<string, number[]> = {
     "Finished with SHA-256": [36],
     "Finished with SHA-384": [52],
@@ -55,7 +55,7 @@ test("the end of the handshake in the same piece makes no difference", () => {
   }
 });
 
-test("it makes no difference where the pieces are cut", () => {
+test("close_notify is recognised wherever the chunks are cut", () => {
   const whole = concat([record(22, 100), data(10), data(2), alert]);
   for (let cut = 1; cut < whole.length; cut++) {
     const tail = new RecordTail();
@@ -88,7 +88,7 @@ test("an alert that is not encrypted is read, an encrypted one is not", () => {
   }
 });
 
-test("half an alert, a header alone and no bytes are not an alert", () => {
+test("half an alert, a header alone and an empty chunk are not an alert", () => {
   for (const bytes of [alert.subarray(0, 23), alert.subarray(0, 5), alert.subarray(0, 3), []]) {
     const tail = new RecordTail();
     tail.feed(Uint8Array.from(bytes));

@@ -45,7 +45,7 @@ test("a ClientHello is found where it can be", () => {
   for (const [name, events, found] of rows) assertStrictEquals(hello(...events), found, name);
 });
 
-test("what is found begins like a handshake record, however plaintext and pieces fall", () => {
+test("what is found always begins like a handshake record", () => {
   let seed = 1;
   const random = (below: number): number => {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
@@ -72,7 +72,7 @@ test("a ClientHello is reported once", () => {
   assertStrictEquals(tap.hello().length, 0);
 });
 
-test("up to 64 KB are remembered, and what the callee keeps is what it was given", () => {
+test("up to 64 KB are remembered and returned unchanged", () => {
   const tap = new Tap();
   const long = concat([bytes("\x16\x03\x01"), new Uint8Array(65_533)]);
   tap.fromClient(long);

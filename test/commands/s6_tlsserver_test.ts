@@ -136,7 +136,7 @@ for (const [args, changes] of ROWS) {
   test(`s6-tlsserver ${args}`, () => assertEquals(changed(...args.split(" ")), changes));
 }
 
-test("-L takes a PROXY header from every peer", () => {
+test("-L accepts a PROXY header from every client", () => {
   const [four, six] = parsed(["-L"]).proxyFrom ?? [];
   assertEquals([four?.prefix, six?.prefix], [0, 0]);
 });
@@ -157,7 +157,7 @@ const MISTAKES: readonly (readonly [args: string[], message: RegExp])[] = [
   [["0.0.0.0", "993"], /^prog is missing$/],
 ];
 
-test("a mistake is named, and the exit code is 100", () => {
+test("the error names the mistake, and the exit code is 100", () => {
   for (const [args, message] of MISTAKES) {
     const error = assertThrows(() => parseS6(args, IDS), UsageError);
     assertMatch(error.message, message);
@@ -194,7 +194,7 @@ test("variables: those of s6 become those of the server", () => {
   serverSettings({}, parsed(["--self-signed"]), true);
 });
 
-test("programs get the variables of TLS with -Z alone, and those of -U without it", () => {
+test("programs get the TLS variables only with -Z, and those of -U only without -U", () => {
   const env = {
     ...FILES,
     "KEYFILE:a.test": "k",

@@ -205,7 +205,7 @@ test("options become variables of sslserver", () => {
   }
 });
 
-test("certificates of the environment do not count, nor a list that no option checks", () => {
+test("certificates of the environment and unchecked lists are ignored", () => {
   const env = { CERTFILE: "a", KEYFILE: "b", "CERTFILE:x": "c", CRLFILE: "d", MAXCONIP: "3" };
   const made = translatedEnvironment(settingsOf("-CRL", "l", "-verify", "1"), env, FILES);
   assertEquals([made["CERTFILE"], made["CERTFILE:x"], made["CRLFILE"], made["MAXCONIP"]], [
@@ -216,7 +216,7 @@ test("certificates of the environment do not count, nor a list that no option ch
   ]);
 });
 
-test("combinations that mean nothing are refused", () => {
+test("meaningless combinations are refused", () => {
   const refused: readonly (readonly [string, RegExp])[] = [
     ["-cert2 c", /use -servername|server name/],
     ["-cert a:b -cert_chain c", /colon/],
@@ -230,7 +230,7 @@ test("combinations that mean nothing are refused", () => {
   }
 });
 
-test("what rustls lacks is refused, and nothing of it under Bun", () => {
+test("options that rustls lacks are refused under Deno, but not under Bun", () => {
   const lacks = [
     "-cipher x",
     "-groups x",
@@ -250,7 +250,7 @@ test("what rustls lacks is refused, and nothing of it under Bun", () => {
   refuseLacking(none, none.options, { cipherLists: false, name: "Deno" });
 });
 
-test("the versions that options leave are one range", () => {
+test("the remaining versions must be one range", () => {
   const range = (...argv: string[]) => Object.values(versionRange(settingsOf(...argv))).join(" ");
   assertEquals(range(), "TLSv1.2 TLSv1.3");
   assertEquals(range("-tls1_3"), "TLSv1.3 TLSv1.3");

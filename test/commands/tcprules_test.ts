@@ -136,7 +136,7 @@ test("wrong usage exits 100", async () => {
   assertMatch(stderr, /unable to parse TCPREMOTEIP/);
 });
 
-test("what the system refuses exits 111 and leaves no tmp", () =>
+test("a failure of the system exits 111 and leaves no tmp", () =>
   inFolder(async (cdb, tmp, folder) => {
     const none = join(folder, "none");
     let result = await run(tcprules, [cdb, join(none, "tmp")], [":deny\n"]);
@@ -160,7 +160,7 @@ test("what the system refuses exits 111 and leaves no tmp", () =>
     );
   }));
 
-test("input that breaks off gives no rules file", () =>
+test("input that ends with an error gives no rules file", () =>
   inFolder(async (cdb, tmp) => {
     async function* broken() {
       yield new TextEncoder().encode(":allow\n");
@@ -186,7 +186,7 @@ test("a tmp that exists is replaced, and a link there is not followed", () =>
     assert(!existsSync(tmp));
   }));
 
-test("tcprulescheck reads values that would steer a terminal as question marks", () =>
+test("tcprulescheck replaces control characters in values by question marks", () =>
   inFolder(async (cdb, tmp) => {
     await run(tcprules, [cdb, tmp], [':allow,A="\x1b[2Jü"\n']);
     assertMatch((await run(tcprulescheck, [cdb])).stdout, /A=\?\[2Jü\n/);

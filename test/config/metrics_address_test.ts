@@ -2,7 +2,7 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { parseMetricsAddress } from "../../src/config/metrics_address.ts";
 
-test("an address is loopback unless it says otherwise", () => {
+test("an address without a host is loopback", () => {
   const rows: [string, unknown][] = [
     [":9100", { host: "127.0.0.1", port: 9100 }],
     ["localhost:0", { host: "127.0.0.1", port: 0 }],
@@ -20,7 +20,7 @@ test("an address is loopback unless it says otherwise", () => {
   for (const [text, wanted] of rows) assertEquals(parseMetricsAddress(text), wanted, text);
 });
 
-test("what is neither an address with a port nor a path is refused", () => {
+test("text that is neither an address with a port nor a path is refused", () => {
   const rows = [
     "",
     "9100",

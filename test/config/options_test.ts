@@ -42,7 +42,7 @@ test("digits are options", () => {
   assertEquals(changed("-163"), { printPort: true, family: 6, keyPassword: true });
 });
 
-test("the last one wins", () => {
+test("the last of several options counts", () => {
   assertEquals(changed("-c1", "-c", "2"), { concurrency: 2 });
   assertEquals(changed("-m", "-Z"), {});
   assertEquals(changed("-4", "-6"), { family: 6 });
@@ -70,7 +70,7 @@ test("s6's variables and log lines can be asked for", () => {
   assertEquals(changed("--variables=s6", "--log", "s6", "--client-cert"), wanted);
 });
 
-test("how a connection ends can be chosen", () => {
+test("options choose how a connection ends", () => {
   assertEquals(changed("--no-close-notify", "--enforce-close-notify"), {
     closeNotify: false,
     enforceCloseNotify: true,
@@ -113,7 +113,7 @@ test("options end at the first operand, and at --", () => {
   assertStrictEquals(dash.serve.host, "-");
 });
 
-test("what is to be printed ends the reading", () => {
+test("an option that prints ends the parsing", () => {
   assertEquals(parseOptions(["--help", "--nonsense"], {}), { print: "help" });
   assertEquals(parseOptions(["-v", "--version"], {}), { print: "version" });
   const page = <T extends string>(page: T) => ({ print: "manual", page }) as const;
@@ -176,14 +176,14 @@ const MISTAKES: readonly (readonly [string[], string])[] = [
   [["-n", "--echo", "0", "465"], "-n is for programs, not for --echo"],
 ];
 
-test("a mistake is named", () => {
+test("the error names the mistake", () => {
   for (const [argv, message] of MISTAKES) {
     const error = assertThrows(() => parseOptions(argv, {}), UsageError);
     assertStrictEquals(error.message, message);
   }
 });
 
-test("a slip is answered with what was meant", () => {
+test("a mistyped option gets a suggestion", () => {
   const rows: [string[], RegExp, RegExp | undefined][] = [
     [["--hlep", ...TAIL], /^unknown option --hlep$/, /^did you mean --help\?$/],
     [["--chek", ...TAIL], /^unknown option --chek$/, /^did you mean --check\?$/],
@@ -207,7 +207,7 @@ test("a slip is answered with what was meant", () => {
   }
 });
 
-test("-u and -g take names, which are looked up once; the last one wins", () => {
+test("-u and -g take names, which are looked up once; the last of several options counts", () => {
   const parse = (...argv: string[]) => {
     const request = parseOptions([...argv, ...TAIL], {});
     assert("serve" in request);

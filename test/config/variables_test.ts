@@ -62,7 +62,7 @@ test("no name is in the tables twice", () => {
   assert(names.length > 100);
 });
 
-test("secrets, the supervisor's variables, and those that workers or rules do not get, are these", () => {
+test("the secret variables, and those not passed on, are these", () => {
   const named = (is: (row: ServerRow) => unknown): string =>
     ROWS.filter(([, row]) => is(row)).map(([name]) => name).join(" ");
   assertStrictEquals(named((row) => row.secret), "KEYFILE TICKETKEYFILE SSL_CHROOT");
@@ -80,7 +80,7 @@ test("secrets, the supervisor's variables, and those that workers or rules do no
   );
 });
 
-test("workers, programs and rules are given what the rows say", () => {
+test("workers, programs and rules get the variables that the rows name", () => {
   for (const [name, row] of ROWS) {
     const [plain, named] = forms(name);
     const env = Object.fromEntries(forms(name).map((name) => [name, "x"]));
@@ -150,7 +150,7 @@ test("variables of a connection that mod_ssl sets elsewhere are not inherited", 
   assertEquals(programs(names), [[], names]);
 });
 
-test("names that only resemble those of the tables are for programs alone", () => {
+test("names that only resemble those of the tables are passed to programs", () => {
   const names = [
     ..."DB_PASSWORD TCPREMOTEIPX XTCPREMOTEIP SSL_SESSION_IDX PROXY_URL SSL_CERT_FILE".split(" "),
     ..."SSL_PROTOCOLS TCPCONNNUMS __proto__ constructor CERTFILEX:a.example".split(" "),

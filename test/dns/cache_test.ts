@@ -4,7 +4,7 @@ import { type LookupResult, ResolverCache } from "../../src/dns/cache.ts";
 
 const found = (...values: string[]): LookupResult => ({ status: "found", values });
 
-test("an entry holds until it expires, and a newer one takes its place", () => {
+test("an entry lasts until it expires, and a newer one replaces it", () => {
   const cache = new ResolverCache();
   cache.set("A x", found("1.1.1.1"), 100);
   assertEquals(cache.get("A x", 99), found("1.1.1.1"));

@@ -48,7 +48,7 @@ test("servers come from $DNSCACHEIP, else resolv.conf, else this host", () => {
   assertEquals(config({}).servers, [at("127.0.0.1")]);
 });
 
-test("zones of servers become numbers, before a worker can look none up any more", () => {
+test("zones of servers become numbers before a worker loses the right to look them up", () => {
   let sandboxed = false;
   const interfaceIndex = (name: string): number => {
     if (sandboxed || name !== "eth0") throw new Error("no such device");
@@ -86,7 +86,7 @@ test("a $DNSCACHEIP or resolv.conf that cannot be used is fatal at start and nam
   );
 });
 
-test("resolv.conf is read again when it changes, looked at once a second at most", () => {
+test("resolv.conf is read again when it changes, and checked at most once a second", () => {
   const clock = new FastClock();
   const content: Record<string, string | Error> = { [RESOLV]: "nameserver 10.0.0.1" };
   const files = memory(content);

@@ -90,7 +90,7 @@ const ROWS: [name: string, status: string, values?: string[] | number, type?: Dn
   ["x".repeat(64), "badname"],
 ];
 
-test("every row of mischief ends as the table says, all of them at once", SLOW, async () => {
+test("every kind of bad server ends as the table says", SLOW, async () => {
   const got = await Promise.all(
     ROWS.map(async ([name, , , type = "A"]) => {
       const { status, values } = await resolver.lookup(name, type);
@@ -108,7 +108,7 @@ test("every row of mischief ends as the table says, all of them at once", SLOW, 
 });
 
 test(
-  "an answer beyond the limits is asked for once, and remembered as a failure",
+  "an answer beyond the limits is a cached failure",
   SLOW,
   async () => {
     const own = new FastClock();
@@ -133,7 +133,7 @@ test("ids and source ports of queries differ from query to query", () => {
   assert(new Set(udp.map((q) => q.port)).size > udp.length * 0.7);
 });
 
-test("a silent and a failing server before a good one only cost time", SLOW, async () => {
+test("a silent or failing server before a good one only costs time", SLOW, async () => {
   const many = resolverFor([silent, failing, server].map((s) => s.address).join(" "));
   assertEquals(await many.lookup("plain.test", "A"), { status: "found", values: ONE });
   assertStrictEquals((await many.lookup("missing.test", "A")).status, "nxdomain");
@@ -141,7 +141,7 @@ test("a silent and a failing server before a good one only cost time", SLOW, asy
 });
 
 test(
-  "with several servers a failure is a timeout when one kept silent, else servfail",
+  "with several servers a failure is a timeout if one was silent, otherwise servfail",
   SLOW,
   async () => {
     const mixed = resolverFor(`${silent.address} ${failing.address}`);
@@ -201,7 +201,7 @@ test("the same question in flight is asked once", SLOW, async () => {
 });
 
 test(
-  "answers are cached by their TTL, least and greatest TTL, a no and a failure included",
+  "answers are cached for their TTL within limits, also negative ones and failures",
   SLOW,
   async () => {
     const ttls: Record<string, (q: Parameters<typeof mischief>[0]) => void> = {
@@ -276,7 +276,7 @@ test(
   },
 );
 
-test("more look-ups than may wait end as busy at once, and nothing is lost", SLOW, async () => {
+test("look-ups beyond the limit end as busy at once", SLOW, async () => {
   const one = resolverFor(server.address, { limits: { inFlight: 2, queued: 3 } });
   const all = await Promise.all(
     Array.from({ length: 10 }, (_, i) => one.lookup(`plain.${i}.test`, "A")),
@@ -289,7 +289,7 @@ test("more look-ups than may wait end as busy at once, and nothing is lost", SLO
   one.close();
 });
 
-test("an abort ends one caller's wait, the last one's ends the question", SLOW, async () => {
+test("an abort ends one caller's wait, and the last abort ends the question", SLOW, async () => {
   const own = new FastClock(20);
   const one = resolverFor(silent.address, { clock: own });
   const [first, second] = [new AbortController(), new AbortController()];
@@ -342,7 +342,7 @@ test("an unreachable server does not delay the answer", SLOW, async () => {
 });
 
 test(
-  "with one descriptor for all, names that nobody answers for delay others by a second each",
+  "with one descriptor, each unanswered name delays the others by a second",
   SLOW,
   async () => {
     const quick = new FastClock(20);

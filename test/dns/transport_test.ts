@@ -107,7 +107,7 @@ test("a connection comes from the local address that it was given", async () => 
   server.close();
 });
 
-test("what cannot even be tried is reported, not thrown", async () => {
+test("a request that cannot be sent is reported, not thrown", async () => {
   const to = { address: "127.0.0.1", port: 9 };
   const error = await new Promise((resolve) => {
     const events = { data: () => {}, ended: resolve };

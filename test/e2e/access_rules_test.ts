@@ -70,7 +70,7 @@ claim(
 );
 
 claim(
-  "what no rule allows is denied, and rules for names count where names are looked up",
+  "a client without a rule is denied, and rules for names apply if names are looked up",
   async (t) => {
     const { folder } = make(t, { "ip4/127.0.0.9_32": {}, "reversedns/localhost": { env: ENV } });
     const alone = await t.start({ options: ["-Hl0", "--access-dir", folder], program: SHOW });
@@ -84,7 +84,7 @@ claim(
 );
 
 claim(
-  "changes of a folder count at once, and a hostile or truncated cdb file denies",
+  "a changed folder applies at once, and a hostile or truncated cdb file denies",
   async (t) => {
     const { folder, cdb } = make(t, { "ip4/127.0.0.0_8": { env: { WHO: "one" } } });
     const byFolder = await t.start({ options: ["-Hl0", "--access-dir", folder], program: SHOW });
@@ -170,7 +170,7 @@ claim("without execlineb a rule with exec denies, and --check says so", async (t
   );
 }, { together: true });
 
-claim("kinds of rules exclude each other", async (t) => {
+claim("different kinds of rules cannot be combined", async (t) => {
   const rows = [
     [["--access-dir", "a", "--access-cdb", "b"], "--access-dir and --access-cdb exclude each"],
     [["--access-dir", "a", "-x", "b"], "--access-dir and -x exclude each other"],

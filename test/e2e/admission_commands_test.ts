@@ -164,7 +164,7 @@ claim("a bad line exits 101 with its number and text, and the file stays as it w
   }
 });
 
-claim("what the system refuses exits 111, and the file stays as it was", async (t) => {
+claim("a failure of the system exits 111, and the file does not change", async (t) => {
   const cdb = await makeRules(t, ":deny\n");
   const before = fs.readFileSync(cdb);
   const noFolder = join(t.dir, "none", "tmp");
@@ -236,7 +236,7 @@ claim("two tcprules at once leave one of both databases, whole", async (t) => {
   assertMatch(stdout(told), /number of records: 3000/);
 });
 
-claim("a tmp that cannot take all of it exits 111 and goes away", async (t) => {
+claim("if tmp cannot be written completely, tcprules exits 111 and removes it", async (t) => {
   const cdb = await makeRules(t, ":deny\n");
   const before = fs.readFileSync(cdb);
   const [program = "", ...args] = ourCommand(t, "tcprules");

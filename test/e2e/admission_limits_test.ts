@@ -218,7 +218,7 @@ async function halfHello(server: Server): Promise<void> {
 }
 
 for (const { name, program = STAY, end } of ENDINGS) {
-  claim(`places are given back when ${name}`, async (t) => {
+  claim(`slots are released when ${name}`, async (t) => {
     const path = await makeRules(t, "127.0.0.2:deny\n127.:allow,MAXCONNET='2',MAXCONIP='2'\n");
     const server = await t.start({
       options: ["-vHl0", "-T", "1", "-x", path],
@@ -232,7 +232,7 @@ for (const { name, program = STAY, end } of ENDINGS) {
   }, { together: true });
 }
 
-claim("places are given back when the program cannot be started", async (t) => {
+claim("slots are released when the program cannot be started", async (t) => {
   const path = await makeRules(t, ":allow,MAXCONNET='2',MAXCONIP='2'\n");
   const options = ["-vHl0", "-x", path];
   const program = join(t.dir, "none");
@@ -245,7 +245,7 @@ claim("places are given back when the program cannot be started", async (t) => {
   }
 });
 
-claim("a place is given back when the client resets while its name is looked up", async (t) => {
+claim("the slot is released when the client resets during its look-up", async (t) => {
   const dns = await CountingDns.start();
   try {
     const server = await t.start({
@@ -278,7 +278,7 @@ claim("a place is given back when the client resets while its name is looked up"
 }, { timeout: 90_000 });
 
 claim(
-  "clients that go while they wait for one of the -c places leave no program behind",
+  "clients that leave while they wait for a slot leave no program behind",
   async (t) => {
     const server = await t.start({ options: ["-vHl0", "-c", "1"], program: STAY });
     const guests = Array.from({ length: 4 }, () => new Guest(server.port));
@@ -298,7 +298,7 @@ claim(
 );
 
 claim(
-  "a flood from many addresses: all are let in, and what they cost is given back",
+  "a flood from many addresses: all are admitted, and memory is released",
   async (t) => {
     const server = await floodServer(t);
     const before = server.memory();

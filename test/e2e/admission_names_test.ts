@@ -52,7 +52,7 @@ const NAMED: readonly [from: string, plain: string | undefined, paranoid: string
   ["::1", "six.test", "six.test"],
 ];
 
-claim("-h names the client, -p only where the name leads back, -H not at all", async (t) => {
+claim("-h looks up the client's name, -p also verifies it, -H does not look it up", async (t) => {
   const env = { DNSCACHEIP: await unbound(t, RECORDS), SSLREMOTEHOST: "inherited" };
   for (const [options, column] of [["-v", 1], ["-vp", 2], ["-vpP", 1], ["-vH", 0]] as const) {
     const server = await t.start({ options: [options], host: ":0", program: SHOW, env });
@@ -75,7 +75,7 @@ claim("-h names the client, -p only where the name leads back, -H not at all", a
   }
 });
 
-claim("-l gives the local name, 0 included, and asks nobody", async (t) => {
+claim("-l sets the local name, also 0, without a query", async (t) => {
   const env = { DNSCACHEIP: await unbound(t, RECORDS) };
   for (const name of ["0", "mx.example"]) {
     const server = await t.start({ options: ["-l", name], program: SHOW, env });
@@ -164,7 +164,7 @@ claim(
   },
 );
 
-claim("a name in DNS that would break a log line or a script is no name", async (t) => {
+claim("a DNS name that would break a log line or a script is ignored", async (t) => {
   const evil = [
     ["127.0.0.20", "evil\\010sslserver:.test"],
     ["127.0.0.21", "a%nb.test"],

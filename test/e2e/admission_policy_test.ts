@@ -84,7 +84,7 @@ claim("-c 1: clients are served in the order in which their hello was complete",
   }
 });
 
-claim("a silent client occupies no place, nor does one with a part of a hello", async (t) => {
+claim("a client without a complete ClientHello takes no slot", async (t) => {
   const server = await t.start({ options: ["-c", "1"], program: ["echo", "hello"] });
   const hello = await wholeHello();
   const silent = await Promise.all([0, 1, 400].map(async (length) => {
@@ -114,7 +114,7 @@ claim("-c 2: no more handshakes than free slots, and none keeps its slot for lon
 });
 
 claim(
-  "--pending: one byte earns nothing, and a slow client outlives those that sent one",
+  "--pending: one byte gives no advantage, and a slow honest client survives",
   async (t) => {
     const server = await t.start({
       options: ["--pending", "20", ...t.oneSpeaker],
@@ -137,7 +137,7 @@ claim(
   },
 );
 
-claim("connections that are reset at once are all counted, and nothing is swallowed", async (t) => {
+claim("connections that are reset at once are all counted", async (t) => {
   const server = await t.start({
     options: ["--metrics", "127.0.0.1:0"],
     program: ["echo", "hello"],

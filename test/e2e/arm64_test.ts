@@ -9,7 +9,7 @@ import { claim, npmEnvironment, ROOT } from "./harness.ts";
 
 const EMULATOR = ["/usr/bin/qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"] as const;
 
-claim("the arm64 executable tells its version and serves TLS", async (t) => {
+claim("the arm64 executable prints its version and serves TLS", async (t) => {
   const { PATH = "/usr/bin:/bin", HOME = "" } = process.env;
   const built = await t.run(join(ROOT, "compile.sh"), ["linux-arm64"], {
     env: { PATH, HOME, ...npmEnvironment(), DIST: t.dir },

@@ -96,7 +96,7 @@ for (const [what, bytes] of Object.entries(BAD)) {
 }
 
 claim(
-  "a client that goes without a word: one line with -v, none without, nothing started",
+  "a client that closes silently: one line with -v, none without",
   async (t) => {
     const [loud, quiet] = [await t.start({ options: ["-v"] }), await t.start()];
     const before = loud.descriptors().length;
@@ -126,7 +126,7 @@ claim(
   },
 );
 
-claim("an end right behind a bad hello does not hide the reason", async (t) => {
+claim("an end right after a bad ClientHello does not hide the reason", async (t) => {
   const server = await t.start();
   const rows: [string | Uint8Array, string][] = [
     ["GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "http request"],

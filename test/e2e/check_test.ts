@@ -1003,7 +1003,7 @@ claim("nothing is found on Deno without FFI, where nothing needs it", async (t) 
   );
 }, { forms: ["deno-noffi"] });
 
-claim("what may be meant is told, and is no mistake", async (t) => {
+claim("doubtful settings are reported, but not as errors", async (t) => {
   const plan = await sound(t);
   plan.options.push("--workers", "200");
   fs.chownSync(plan.env["KEYFILE"] ?? "", 0, 1);
@@ -1031,7 +1031,7 @@ claim("root's group is found where programs keep it; workers do not", async (t) 
   assertMatch(texts[0] ?? "", /^programs run as user 65534 in root's group/);
 }, { forms: BOTH, skip: needsRoot });
 
-claim("that deno run may not start itself is told", async (t) => {
+claim("a missing permission of deno run to start itself is reported", async (t) => {
   const plan = await sound(t);
   plan.options = ["-H", "-l", "mx"];
   const shell = `set -- $(printf '%s\\n' "$@" | sed 's/^--allow-run=.*/--allow-run=cat/')`;
@@ -1044,7 +1044,7 @@ claim("that deno run may not start itself is told", async (t) => {
   );
 }, { forms: ["deno"] });
 
-claim("what Deno cannot do without FFI is found", async (t) => {
+claim("settings that Deno without FFI lacks are found", async (t) => {
   const plan = { ...await sound(t), host: "::" };
   plan.options = ["-u", "65534", "-g", "65534", "-H", "-l", "mx"];
   const checked = await check(t, plan);

@@ -297,30 +297,34 @@ claim("-z also requires the client's name, if it has one", async (t) => {
   }
 }, { forms: WITH_FFI });
 
-claim("with CCAFILE alone everybody is let in, and the program reads the verdict", async (t) => {
-  const trust = bundle(t, "trust.pem", "root");
-  const rows: readonly [shown: Shown, judged: string][] = [
-    [["leaf"], "SUCCESS"],
-    [undefined, "NONE"],
-    [["expired"], "FAILED:certificate has expired"],
-    [["self"], "FAILED:self-signed certificate"],
-    [["p224"], `FAILED:${NO_ISSUER}`],
-  ];
-  for (const CCAFILE of ["/dev/null", trust]) {
-    const judged = await judge(t, "-svHl0", { CCAFILE, CAFILE: trust });
-    const seen = await judge(t, "-svHl0", { CCAFILE });
-    for (const version of VERSIONS) {
-      for (const [shown, verdict] of rows) {
-        const what = `${shown} ${CCAFILE} ${version}`;
-        assertServed(await meet(t, judged, shown, version), verdict, what);
-        const generous = shown ? "GENEROUS" : "NONE";
-        assertServed(await meet(t, seen, shown, version), generous, what);
+claim(
+  "with CCAFILE alone every client is admitted, and the program reads the result",
+  async (t) => {
+    const trust = bundle(t, "trust.pem", "root");
+    const rows: readonly [shown: Shown, judged: string][] = [
+      [["leaf"], "SUCCESS"],
+      [undefined, "NONE"],
+      [["expired"], "FAILED:certificate has expired"],
+      [["self"], "FAILED:self-signed certificate"],
+      [["p224"], `FAILED:${NO_ISSUER}`],
+    ];
+    for (const CCAFILE of ["/dev/null", trust]) {
+      const judged = await judge(t, "-svHl0", { CCAFILE, CAFILE: trust });
+      const seen = await judge(t, "-svHl0", { CCAFILE });
+      for (const version of VERSIONS) {
+        for (const [shown, verdict] of rows) {
+          const what = `${shown} ${CCAFILE} ${version}`;
+          assertServed(await meet(t, judged, shown, version), verdict, what);
+          const generous = shown ? "GENEROUS" : "NONE";
+          assertServed(await meet(t, seen, shown, version), generous, what);
+        }
       }
     }
-  }
-  const unasked = await judge(t, "-svHl0", { CAFILE: trust });
-  assertServed(await meet(t, unasked, ["leaf"]), "NONE", "nobody asks");
-}, { forms: WITH_FFI });
+    const unasked = await judge(t, "-svHl0", { CAFILE: trust });
+    assertServed(await meet(t, unasked, ["leaf"]), "NONE", "nobody asks");
+  },
+  { forms: WITH_FFI },
+);
 
 claim("rules ask some clients for a certificate and not others", async (t) => {
   const CAFILE = bundle(t, "trust.pem", "root");

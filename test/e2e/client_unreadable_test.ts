@@ -93,7 +93,7 @@ claim("a faulty certificate is none of the good ones, and not none either", asyn
 });
 
 claim(
-  "what Deno cannot read is told as unreadable, also when the session is resumed",
+  "a certificate that Deno cannot read is reported as unreadable, also in a resumed session",
   async (t) => {
     const date = FAULTY["a date that is none"] as Parts;
     const trust = trusting(t);

@@ -90,7 +90,7 @@ claim("every variable is what openssl prints, for hostile names too", async (t) 
 }, { forms: WITH_FFI });
 
 claim(
-  "names that openssl would not make are escaped: NUL, control bytes, forged lines",
+  "hostile names are escaped: NUL, control bytes, forged lines",
   async (t) => {
     const server = await mirror(t, { CCAFILE: "/dev/null" });
     const [file, key] = [join(t.dir, "shown.pem"), join(t.dir, "shown.key")];
@@ -140,7 +140,7 @@ claim("the chain is reported as the client sent it", async (t) => {
 }, { forms: WITH_FFI });
 
 // Bun ends TLS 1.3 with a client whose chain has more than 16 to 32 KB: see docs/runtimes.md#bun.
-claim("what is too long for a variable is cut or left out, and the program runs", async (t) => {
+claim("long values are cut or left out, and the program runs", async (t) => {
   const server = await mirror(t, { CCAFILE: "/dev/null" });
   const file = join(t.dir, "shown.pem");
   const pem = make({

@@ -28,7 +28,7 @@ claim("-c 3 with 10 clients: never more than 3 programs, all 10 served", async (
 });
 
 claim(
-  "a client that waits for its turn and goes leaves no program and no place behind",
+  "a waiting client that leaves starts no program and keeps no slot",
   async (t) => {
     const server = await t.start({ options: ["-v", "-c", "1"], program: ["sh", "-c", "cat"] });
     const held = talk(t, server, "held\n", ["-w", "1500"]);

@@ -20,7 +20,7 @@ function hold(port: number, count: number): net.Socket[] {
 }
 
 claim(
-  "silent clients whose names nobody answers for take no descriptor from others",
+  "silent clients with unanswered look-ups take no descriptor from others",
   async (t) => {
     const dns = await CountingDns.start((query, name) =>
       name === "1.0.0.127.in-addr.arpa" ? ptrAnswer(query, "known.test") : undefined

@@ -45,7 +45,7 @@ claim("host :0 is both on one socket, and IPv4 peers appear as dotted IPv4", asy
   assertEquals(server.lines(/::ffff/), []);
 });
 
-claim("host ::1 takes IPv6 of this machine alone", async (t) => {
+claim("host ::1 accepts only local IPv6 clients", async (t) => {
   const server = await t.start({ host: "::1", program: WHO });
   assertStrictEquals((await talk(t, server, "", ["-6"])).text, "::1 ::1\n");
   assert(await portIsFree(server.port, "127.0.0.1"));

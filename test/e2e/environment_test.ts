@@ -36,7 +36,7 @@ claim("the SSL variables name both ends; PROTO is TLS", async (t) => {
   assertEquals(named(env, /^(TCP|SSL_|SSLREMOTEINFO)/), []);
 });
 
-claim("with -e the TCP variables are there too, and PROTO is TCP", async (t) => {
+claim("with -e the TCP variables are also set, and PROTO is TCP", async (t) => {
   const server = await t.start({ program: ENV, options: ["-e"] });
   const env = await environment(t, server);
   assertStrictEquals(env["PROTO"], "TCP");
@@ -63,7 +63,7 @@ claim("an IPv6 client: TCP6 variables with -e, PROTO is TCP6", async (t) => {
 });
 
 claim(
-  "-H: no SSLREMOTEHOST, an inherited one removed too, like all that speak of a connection",
+  "-H: SSLREMOTEHOST and other inherited connection variables are removed",
   async (t) => {
     const inherited = {
       SSLREMOTEHOST: "evil.example",
@@ -104,7 +104,7 @@ claim(
 );
 
 claim(
-  "key, password and jail are not handed to the program; the certificate's name may be",
+  "key, password and root folder are not passed to the program",
   async (t) => {
     const pair = await selfSigned(t, "good");
     const server = await t.start({ program: ENV, options: ["-s"], env: environmentOf(pair) });

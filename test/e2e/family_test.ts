@@ -114,7 +114,7 @@ const SHOW =
   'echo "$SSL_CLIENT_VERIFY ${KEYFILE-unset} $(test -e /dev/fd/3 || echo no descriptor 3)"';
 
 claim(
-  "-3 and -z: the password up to its NUL opens the key, and only a certificate lets in",
+  "-3 and -z: the password up to its NUL opens the key, and a certificate is required",
   async (t) => {
     const pair = await selfSigned(t, "visitor");
     const env = {

@@ -11,7 +11,7 @@ async function curl(t: Trial, server: Server, path: string, ...args: string[]): 
   return new TextDecoder().decode(stdout);
 }
 
-claim("--files serves a folder to curl, and nothing beside it", async (t) => {
+claim("--files serves a folder to curl, and nothing outside it", async (t) => {
   const www = join(t.dir, "www");
   fs.mkdirSync(join(www, "sub"), { recursive: true });
   fs.writeFileSync(join(t.dir, "secret"), "secret");

@@ -42,37 +42,40 @@ export default async function (conn: { readable: ReadableStream; writable: Writa
 }
 `;
 
-claim("a module's mistakes cost a connection and a line; SIGHUP loads what is right", async (t) => {
-  const module = join(t.dir, "module.ts");
-  const put = (text: string, mark: string): void => {
-    fs.writeFileSync(join(t.dir, "mark.ts"), `export const mark: string = "${mark}";\n`);
-    fs.writeFileSync(module, text);
-  };
-  put(MODULE, "a");
-  const server = await t.start(sslhandle(t, module));
-  assertStrictEquals(await said(t, server, "hello"), "first a hello");
-  assertStrictEquals(await said(t, server, "throw"), "");
-  await server.waitFor(
-    /^sslhandle: error: the handler failed: as asked \(connection from 127\.0\.0\.1\)$/,
-  );
-  assertStrictEquals(await said(t, server, "reject"), "first a reject");
-  await server.waitFor(/^sslhandle: error: an error of the module.*nobody waits/);
-  assertStrictEquals(await said(t, server, "block"), "first a block");
-  await server.waitFor(/^sslhandle: error: the event loop was blocked for 1\.[0-9] s/);
-  assertStrictEquals(server.lines(/was blocked/).length, 1);
+claim(
+  "an error of a module costs one connection and one log line; SIGHUP loads a corrected module",
+  async (t) => {
+    const module = join(t.dir, "module.ts");
+    const put = (text: string, mark: string): void => {
+      fs.writeFileSync(join(t.dir, "mark.ts"), `export const mark: string = "${mark}";\n`);
+      fs.writeFileSync(module, text);
+    };
+    put(MODULE, "a");
+    const server = await t.start(sslhandle(t, module));
+    assertStrictEquals(await said(t, server, "hello"), "first a hello");
+    assertStrictEquals(await said(t, server, "throw"), "");
+    await server.waitFor(
+      /^sslhandle: error: the handler failed: as asked \(connection from 127\.0\.0\.1\)$/,
+    );
+    assertStrictEquals(await said(t, server, "reject"), "first a reject");
+    await server.waitFor(/^sslhandle: error: an error of the module.*nobody waits/);
+    assertStrictEquals(await said(t, server, "block"), "first a block");
+    await server.waitFor(/^sslhandle: error: the event loop was blocked for 1\.[0-9] s/);
+    assertStrictEquals(server.lines(/was blocked/).length, 1);
 
-  put(MODULE.replace("first", "second"), "b");
-  server.child.kill("SIGHUP");
-  await server.waitFor(/^sslhandle: info: loaded .*module\.ts again$/);
-  // Deno keeps what the module imports.
-  assertStrictEquals(await said(t, server, "hello"), `second ${t.onDeno ? "a" : "b"} hello`);
-  put(`${MODULE}let x = ;\n`, "c");
-  server.child.kill("SIGHUP");
-  await server.waitFor(
-    /^sslhandle: error: unable to load .*module\.ts:13:[0-9]+: the old one stays in use$/,
-  );
-  assertMatch(await said(t, server, "hello"), /^second [ab] hello$/);
-});
+    put(MODULE.replace("first", "second"), "b");
+    server.child.kill("SIGHUP");
+    await server.waitFor(/^sslhandle: info: loaded .*module\.ts again$/);
+    // Deno keeps what the module imports.
+    assertStrictEquals(await said(t, server, "hello"), `second ${t.onDeno ? "a" : "b"} hello`);
+    put(`${MODULE}let x = ;\n`, "c");
+    server.child.kill("SIGHUP");
+    await server.waitFor(
+      /^sslhandle: error: unable to load .*module\.ts:13:[0-9]+: the old one stays in use$/,
+    );
+    assertMatch(await said(t, server, "hello"), /^second [ab] hello$/);
+  },
+);
 
 claim("a module that cannot be loaded ends the start with the reason and the place", async (t) => {
   const rows: [string, RegExp][] = [

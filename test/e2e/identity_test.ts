@@ -67,24 +67,28 @@ claim("-U takes uid, gid and groups from the environment", async (t) => {
   assertEquals(text.trim().split(" ").sort(), ["12345", "65534"]);
 }, { forms: WITH_FFI, skip: needsRoot });
 
-claim("a port below 1024 can be had with -u, since it is bound before", async (t) => {
+claim("a port below 1024 works with -u, because it is bound before the switch", async (t) => {
   const port = await freePortBelow(1024);
   const server = await t.start({ port, options: AS_NOBODY, program: ["id", "-u"] });
   assertStrictEquals(server.port, port);
   assertStrictEquals((await talk(t, server)).text, "65534\n");
 }, { forms: WITH_FFI, skip: needsRoot });
 
-claim("a key only root may read is read before, and after SIGHUP the old one stays", async (t) => {
-  const pair = await selfSigned(t, "good");
-  fs.chmodSync(pair.key, 0o600);
-  const server = await t.start({ options: [...ALONE, ...AS_NOBODY], env: environmentOf(pair) });
-  assertStrictEquals((await talk(t, server, "x\n")).text, "x\n");
-  server.signal("SIGHUP");
-  await server.waitFor(
-    /: unable to read key .*good\.key: permission denied.*; the old certificate stays in use$/i,
-  );
-  assertStrictEquals((await talk(t, server, "y\n")).text, "y\n");
-}, { forms: WITH_FFI, skip: needsRoot });
+claim(
+  "a key readable by root only is read before the switch, and the old one stays after SIGHUP",
+  async (t) => {
+    const pair = await selfSigned(t, "good");
+    fs.chmodSync(pair.key, 0o600);
+    const server = await t.start({ options: [...ALONE, ...AS_NOBODY], env: environmentOf(pair) });
+    assertStrictEquals((await talk(t, server, "x\n")).text, "x\n");
+    server.signal("SIGHUP");
+    await server.waitFor(
+      /: unable to read key .*good\.key: permission denied.*; the old certificate stays in use$/i,
+    );
+    assertStrictEquals((await talk(t, server, "y\n")).text, "y\n");
+  },
+  { forms: WITH_FFI, skip: needsRoot },
+);
 
 claim("as root without -u there is a warning", async (t) => {
   const server = await t.start();
@@ -93,7 +97,7 @@ claim("as root without -u there is a warning", async (t) => {
   );
 }, { skip: needsRoot });
 
-claim("as root -u without -g, and -g without -u, make a warning of their own", async (t) => {
+claim("as root, -u without -g and -g without -u each cause a warning", async (t) => {
   for (
     const [option, warning] of [
       [

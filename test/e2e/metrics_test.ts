@@ -150,7 +150,7 @@ claim("connections closed for newer ones are counted", async (t) => {
 });
 
 claim(
-  "UCSPI-TLS: a handshake that does not come is the outcome, and its program counts",
+  "UCSPI-TLS: a missing handshake is the outcome, and its program counts",
   async (t) => {
     const program = ["sh", "-c", "printf hello; printf y >&3; exec cat <&4 >&5"];
     const server = await t.start({ options: ["--metrics", ":0", "-n", "-T", "1"], program });

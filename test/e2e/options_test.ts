@@ -47,15 +47,18 @@ claim("an unknown port name, and a port above 65535: 111 or 100 with the port", 
   }
 });
 
-claim("options cluster, values may be attached, the last one wins, -- ends them", async (t) => {
-  const server = await t.start({
-    options: ["-qvHRl0", "-c3", "-c", "7", "-w9", "--log=text", "--"].slice(0, -1),
-    program: ["sh", "-c", 'echo "$SSLLOCALHOST $1 $2"', "sh", "-1", "--help"],
-  });
-  const { text } = await talk(t, server);
-  assertStrictEquals(text, "0 -1 --help\n");
-  await server.waitFor(/^sslserver: status: 1\/7\/0$/);
-});
+claim(
+  "options cluster, values may be attached, the last of several options counts, -- ends them",
+  async (t) => {
+    const server = await t.start({
+      options: ["-qvHRl0", "-c3", "-c", "7", "-w9", "--log=text", "--"].slice(0, -1),
+      program: ["sh", "-c", 'echo "$SSLLOCALHOST $1 $2"', "sh", "-1", "--help"],
+    });
+    const { text } = await talk(t, server);
+    assertStrictEquals(text, "0 -1 --help\n");
+    await server.waitFor(/^sslserver: status: 1\/7\/0$/);
+  },
+);
 
 claim("-q prints nothing, not even why the server ends", async (t) => {
   const outcome = await t.fails({ options: ["-q"], selfSigned: false });
@@ -68,7 +71,7 @@ claim("-q prints nothing, not even why the server ends", async (t) => {
   assertStrictEquals(server.log(), "");
 });
 
-claim("-B is the first thing the client gets", async (t) => {
+claim("the client gets the text of -B first", async (t) => {
   const server = await t.start({ options: ["-B", "220 ready\r\n"], program: ["echo", "hello"] });
   const { text } = await talk(t, server, "", ["-e", "stay"]);
   assertStrictEquals(text, "220 ready\r\nhello\n");

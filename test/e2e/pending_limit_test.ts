@@ -33,7 +33,7 @@ for (const [what, bytes] of [["have sent nothing", 0], ["have sent half a hello"
   }, { timeout: 90_000 });
 }
 
-claim("the default --pending reached by silent clients: the oldest gives way", async (t) => {
+claim("the default --pending reached by silent clients: the oldest is closed", async (t) => {
   const server = await t.start({ program: ["echo", "hello"] });
   const before = await conversation(t, server);
   const held = await silent(t, server, 1000);
@@ -44,7 +44,7 @@ claim("the default --pending reached by silent clients: the oldest gives way", a
   assert(left >= least && left < 1000, `${left} of 1000 are still open`);
 }, { timeout: 90_000 });
 
-claim("--pending 10: never more than 10 are kept, and the newest are", async (t) => {
+claim("--pending 10: at most the 10 newest are kept", async (t) => {
   const server = await t.start({ options: ["--pending", "10"], program: ["echo", "hello"] });
   const held = await silent(t, server, 30);
   const left = await settled(() => held.open(), (n) => n <= 10);

@@ -24,7 +24,7 @@ claim("an exit code is logged as its wait status", async (t) => {
   await server.waitFor(/^sslserver: ended by [0-9]+ status 768$/);
 });
 
-claim("a program's death by a signal is logged as the signal's number", async (t) => {
+claim("a program killed by a signal is logged with the signal's number", async (t) => {
   const server = await t.start({ options: ["-v"], program: ["sh", "-c", "kill -9 $$"] });
   const { end } = await talk(t, server);
   assertStrictEquals(end, "close_notify");
@@ -69,7 +69,7 @@ claim("a program that is put in place later is found", async (t) => {
   assertStrictEquals(text, "now\n");
 });
 
-claim("a program of its own children: the connection ends when its output does", async (t) => {
+claim("a program with children: the connection ends when the output ends", async (t) => {
   const server = await t.start({
     options: ["-v"],
     program: ["sh", "-c", "(sleep 0.3; echo late) & echo early"],

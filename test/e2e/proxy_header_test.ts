@@ -149,7 +149,7 @@ claim("a listed proxy must send a header: anything else is refused", async (t) =
   assertEquals(server.lines(/ ok /), []);
 });
 
-claim("a silent proxy, and a silent client behind one, is waited for -T seconds", async (t) => {
+claim("a silent proxy, or a silent client behind a proxy, is closed after -T", async (t) => {
   const server = await t.start(listed({ options: ["-T", "1"] }));
   const silent = await Raw.connect(server.port);
   await silent.closedWithin(5000);
@@ -160,7 +160,7 @@ claim("a silent proxy, and a silent client behind one, is waited for -T seconds"
   assertStrictEquals(silent.received + behind.received, 0);
 });
 
-claim("silent clients behind a proxy give way to newer ones (--pending)", async (t) => {
+claim("silent clients behind a proxy are closed for newer ones (--pending)", async (t) => {
   const server = await t.start(listed({ options: ["--pending", "3", ...t.oneSpeaker] }));
   const silent = [];
   for (let i = 0; i < 4; i++) {
@@ -173,7 +173,7 @@ claim("silent clients behind a proxy give way to newer ones (--pending)", async 
 });
 
 claim(
-  "a proxy's health check makes no error, nor does a client that goes without a word",
+  "neither a proxy's health check nor a silent client causes an error",
   async (t) => {
     const server = await t.start(listed({ options: ["-v"] }));
     const check = async (header: (own: number) => string | Uint8Array): Promise<void> => {

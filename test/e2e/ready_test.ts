@@ -18,7 +18,7 @@ claim("-1 prints the port alone on a line, and it can be connected to at once", 
   }
 });
 
-claim("a port that is taken: 111, the address, the reason and a remedy, and no line", async (t) => {
+claim("a port in use: exit code 111, with address, reason and remedy", async (t) => {
   const first = await t.start();
   const second = await t.fails({ port: first.port });
   assertStrictEquals(second.status, 111);
@@ -33,7 +33,7 @@ claim("a port that is taken: 111, the address, the reason and a remedy, and no l
   assertMatch(second.stderr, /^sslserver: info: .*ss -ltnp/m);
 });
 
-claim("an address that is not ours: 111 with address and reason", async (t) => {
+claim("a foreign address: exit code 111, with address and reason", async (t) => {
   const outcome = await t.fails({ host: "192.0.2.1" });
   assertStrictEquals(outcome.status, 111);
   assertMatch(outcome.stderr, /^sslserver: fatal: unable to listen on 192\.0\.2\.1 port 0: /m);
@@ -52,7 +52,7 @@ function command(form: Form, option: string): [string, string[]] {
   return [path, [...args, option]];
 }
 
-claim("-v says first where it listens, and as whom it serves", async (t) => {
+claim("-v first prints where the server listens and its users", async (t) => {
   const server = await t.start({ options: ["-vHRl0"] });
   const own = process.getuid?.();
   const one = new RegExp(`^sslserver: info: listening on 127\\.0\\.0\\.1 port ${server.port}$`);

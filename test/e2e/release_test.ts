@@ -100,7 +100,7 @@ claim(
   ONCE,
 );
 
-claim("files that do not agree on the version are not released", async (t) => {
+claim("a release is refused if files have different versions", async (t) => {
   const place = checkout(t, ["test"], "wrong");
   const file = join(place, "src/version.ts");
   fs.writeFileSync(file, read(file).replace(/VERSION = "[^"]+"/, 'VERSION = "99.0.0"'));

@@ -23,7 +23,7 @@ function replace(at: Pair, by: Pair): void {
   }
 }
 
-claim("a renewed certificate is served within 2 seconds, and said so once", async (t) => {
+claim("a renewed certificate is served within 2 seconds and reported once", async (t) => {
   const live = await selfSigned(t, "first");
   const renewed = await selfSigned(t, "second");
   const server = await t.start({ env: environmentOf(live) });
@@ -121,7 +121,7 @@ claim("a start with a pipe or a device as certificate ends with a reason", async
   }
 });
 
-claim("a key that does not fit, put there first, does not break what is served", async (t) => {
+claim("a renewed key without its certificate does not break the server", async (t) => {
   const live = await selfSigned(t, "first");
   const renewed = await selfSigned(t, "second");
   const server = await t.start({ env: environmentOf(live) });
@@ -152,7 +152,7 @@ claim("connections that are open stay when the certificate changes", async (t) =
   assertStrictEquals((await held).text, "held\n");
 });
 
-claim("a certificate through a symbolic link that is moved is noticed", async (t) => {
+claim("a changed symbolic link to a certificate is noticed", async (t) => {
   const [first, second] = [await selfSigned(t, "first"), await selfSigned(t, "second")];
   const link = { certificate: `${t.dir}/live.pem`, key: `${t.dir}/live.key` };
   fs.symlinkSync(first.certificate, link.certificate);

@@ -255,7 +255,7 @@ claim("HUP ends programs, QUIT also stops, ABRT kills; -1 closes stdout", async 
   }
 }, { together: true });
 
-claim("what is missing or wrong ends with 100, what the system refuses with 111", async (t) => {
+claim("missing or wrong settings end with 100, failures of the system with 111", async (t) => {
   const pair = environmentOf(await selfSigned(t, "server"));
   const command = [...formCommand(t.form, "cat"), "--as", "s6-tlsserver"];
   for (

@@ -275,7 +275,7 @@ claim("P breaks TLS with plain text", async (t) => {
 }, { forms: WITH_FFI });
 
 claim(
-  "an option that cannot be honoured ends with 100, a certificate that is missing with 1",
+  "an unsupported option ends with 100, a missing certificate with 1",
   async (t) => {
     const [file = "", ...args] = [...formCommand(t.form, "cat"), "--as", "s_server"];
     const refused = await t.run(file, [...args, "-psk", "1a2b"]);

@@ -34,7 +34,7 @@ claim(
   },
 );
 
-claim("SIGTERM without connections ends it at once with 0; SIGINT too", async (t) => {
+claim("SIGTERM or SIGINT without connections ends the server at once with 0", async (t) => {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     const server = await t.start();
     const start = performance.now();
@@ -45,7 +45,7 @@ claim("SIGTERM without connections ends it at once with 0; SIGINT too", async (t
   }
 });
 
-claim("SIGTERM does not wait for clients that have said nothing", async (t) => {
+claim("SIGTERM does not wait for silent clients", async (t) => {
   const server = await t.start();
   const raw = await Raw.connect(server.port);
   await settled(() => server.lines(/./), () => true);
@@ -79,7 +79,7 @@ claim("SIGQUIT ends connections and programs at once", async (t) => {
   assert(await settled(() => portIsFree(server.port), (free) => free));
 });
 
-claim("signals that ask for nothing are ignored, by workers too", async (t) => {
+claim("other signals are ignored, also by workers", async (t) => {
   const server = await t.start();
   for (const pid of [server.pid, ...server.workers()]) {
     for (

@@ -306,7 +306,7 @@ claim(
   { forms: WITH_FFI, together: true },
 );
 
-claim("an address that does not answer is given up after -T", async (t) => {
+claim("an address that does not answer times out after -T", async (t) => {
   // Linux drops every SYN for a socket whose queue is full.
   const script = "import socket,time\ns=socket.socket()\ns.bind(('127.0.0.1',0))\ns.listen(0)\n" +
     "c=socket.create_connection(s.getsockname())\nprint(s.getsockname()[1],flush=True)\ntime.sleep(60)";

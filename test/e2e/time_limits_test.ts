@@ -33,7 +33,7 @@ for (const [what, bytes] of [["nothing", 0], ["half a hello", 9]] as const) {
   );
 }
 
-claim("-T 2 closes a client that dribbles its hello", async (t) => {
+claim("-T 2 closes a client that sends its ClientHello slowly", async (t) => {
   const server = await t.start({ options: ["-T", "2"] });
   const raw = await Raw.connect(server.port);
   raw.send(Uint8Array.of(22, 3, 1, 2, 0));
@@ -45,7 +45,7 @@ claim("-T 2 closes a client that dribbles its hello", async (t) => {
   }
 }, TOGETHER);
 
-claim("-T does not touch a connection that is through its handshake", async (t) => {
+claim("-T has no effect after the handshake", async (t) => {
   const server = await t.start({ options: ["-T", "1"] });
   const { text, end } = await talk(t, server, "late\n", ["-w", "2500"]);
   assertStrictEquals(text, "late\n");
@@ -71,7 +71,7 @@ claim("--kill-after 1 ends a program that ignores the SIGTERM of -w", async (t) 
   await server.noChildren();
 }, TOGETHER);
 
-claim("-w 2: what was sent before the limit still arrives, then close_notify", async (t) => {
+claim("-w 2: data sent before the limit arrives, then close_notify", async (t) => {
   const server = await t.start({
     options: ["-w", "2"],
     program: ["sh", "-c", "head -c 100000 /dev/zero; exec sleep 1000"],
@@ -82,7 +82,7 @@ claim("-w 2: what was sent before the limit still arrives, then close_notify", a
   assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
-claim("-w 2 leaves a connection alone on which something moves now and then", async (t) => {
+claim("-w 2 does not close a connection with occasional traffic", async (t) => {
   const server = await t.start({
     options: ["-w", "2"],
     program: ["sh", "-c", "for i in 1 2 3 4; do echo $i; sleep 1; done"],
@@ -92,7 +92,7 @@ claim("-w 2 leaves a connection alone on which something moves now and then", as
   assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
-claim("-w 2 leaves a slow but steady reader alone", async (t) => {
+claim("-w 2 does not close a slow but steady reader", async (t) => {
   const server = await t.start({
     options: ["-w", "2"],
     program: ["sh", "-c", "head -c 3000000 /dev/zero"],
@@ -114,7 +114,7 @@ claim("a slow reader gets everything, long after its program has ended", async (
   assertStrictEquals(end, "close_notify");
 }, TOGETHER);
 
-claim("a slow reader gets everything, though the server was told to stop", async (t) => {
+claim("a slow reader gets everything, also after SIGTERM", async (t) => {
   const server = await t.start({
     options: ["-v"],
     program: ["head", "-c", "2500000", "/dev/zero"],

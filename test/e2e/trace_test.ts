@@ -18,7 +18,7 @@ function traced(server: Server, port = "\\d+"): string[] {
 const outline = (server: Server): string[] =>
   traced(server).filter((line) => !line.startsWith("   "));
 
-claim("--trace says what openssl s_server -trace says of every recorded hello", async (t) => {
+claim("--trace and openssl s_server -trace agree about every recorded hello", async (t) => {
   const pair = await selfSigned(t, "both");
   const server = await t.start({ options: ["--trace"], env: environmentOf(pair) });
   for (const [client, hello] of RECORDED) {

@@ -60,7 +60,7 @@ claim(
   FFI,
 );
 
-claim("a program that asks twice has asked once, and gets no environment", async (t) => {
+claim("a second request of a program is ignored, and gets no environment", async (t) => {
   const server = await startScript(
     t,
     `echo go; ${ASK}; printf Y >&$SSLCTLFD; read a <&$SSLREADFD; printf Y >&$SSLCTLFD
@@ -88,7 +88,7 @@ claim("a program that is killed between answer and request leaves a plain end", 
   await server.waitFor(/ended by \d+ status 9/);
 }, FFI);
 
-claim("output on fd 1 after the start of TLS is discarded", async (t) => {
+claim("output on descriptor 1 after the start of TLS is discarded", async (t) => {
   const server = await startScript(
     t,
     `echo go; ${ASK}; read a <&$SSLREADFD; echo LEAK; head -c 300000 /dev/zero
@@ -177,7 +177,7 @@ for (
   );
 }
 
-claim("a connection that is idle in the clear ends, and with it the program", async (t) => {
+claim("an idle connection in the clear ends, and its program", async (t) => {
   const server = await startScript(t, "echo go; cat; exec sleep 60", { options: ["-w", "1"] });
   const told = await converse(t, server, { tls: "no" });
   assertEquals([told.plain, told.tls], ["go\n", ""]);

@@ -40,7 +40,7 @@ claim(
   FFI,
 );
 
-claim("clients that want no TLS are served as before", async (t) => {
+claim("clients without TLS are served in the clear", async (t) => {
   const server = await start(t, ["/bin/sh", data("pop3.sh")]);
   const told = await converse(t, server, { plain: "STAT\r\nQUIT\r\n", tls: "no" });
   assertStrictEquals(told.plain, "+OK ready\r\n+OK 0 0 tls=no\r\n+OK bye\r\n");

@@ -116,7 +116,7 @@ test("a link that is moved changes the signature", () => {
   }
 });
 
-test("a value that is the name of a file, colons and all, is that file; else it is a list", () => {
+test("a value with colons is one file if this file exists, and otherwise a list", () => {
   const there = ["/etc/ssl/::1.pem", "/a:/b", ":", "/plain"];
   const files = {
     stamp(path: string): string | undefined {
@@ -140,7 +140,7 @@ test("a value that is the name of a file, colons and all, is that file; else it 
   for (const [value, expected] of rows) assertEquals(namedFiles(value, files), expected, value);
 });
 
-test("a shortage is known by its code, or by that of its cause", () => {
+test("a shortage is recognised by its code, or by the code of its cause", () => {
   const error = (code: string, cause?: unknown): Error =>
     Object.assign(new Error(code, { cause }), { code });
   const rows: [unknown, boolean][] = [

@@ -94,7 +94,7 @@ const ROWS: [
   ["all good", "e", false, "e", "good again", 1, true],
 ];
 
-test("the old value stays while a file is bad, and each change is said once", () => {
+test("the old value stays while a file is broken, and each change is reported once", () => {
   const bench = new Bench("a");
   for (const [name, content, same, value, said, loads, sound] of ROWS) {
     bench.content = content;
@@ -105,7 +105,7 @@ test("the old value stays while a file is bad, and each change is said once", ()
   }
 });
 
-test("a first load that fails is the caller's", () => {
+test("a failed first load throws", () => {
   assertThrows(() => new Bench(new Error("no such file")), Error, /^no such file$/);
 });
 
@@ -132,7 +132,7 @@ test("files are looked at once a second, and at once when the clock was set back
   assertStrictEquals(bench.one.current, "c");
 });
 
-test("a value with an end is made again then, although the files are the same", () => {
+test("an expired value is made again, also if the files are unchanged", () => {
   const bench = new Bench("a", 2 * RECHECK);
   assertEquals(bench.later(), ["a", "", 0]);
   bench.content = "b";

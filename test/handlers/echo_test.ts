@@ -50,7 +50,7 @@ test("a client that does not read is not read, until it reads again", async () =
   assertStrictEquals(state.status, 0);
 });
 
-test("a client that goes, and a server that ends, end the echo", async () => {
+test("a closed client or a stopped server ends the echo", async () => {
   const gone = begin();
   gone.client.put("x");
   await turn();

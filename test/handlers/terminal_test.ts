@@ -22,7 +22,7 @@ const COMMANDS: Readonly<Record<string, TerminalCommand>> = {
   P: "plain text",
 };
 
-test("a letter alone on a line is a command", () => {
+test("a line with one letter is a command", () => {
   for (const [letter, command] of Object.entries(COMMANDS)) {
     for (const end of ["\n", "\r\n"]) assertEquals(typed([letter + end]), [command]);
   }
@@ -52,7 +52,7 @@ const DATA: readonly (readonly [pieces: readonly string[], data: readonly string
   [["Z\n"], ["Z\n"]],
 ];
 
-test("everything else is data, and is not held back longer than needed", () => {
+test("other input is data, and is sent without delay", () => {
   for (const [pieces, data] of DATA) assertEquals(typed(pieces), [...data]);
 });
 

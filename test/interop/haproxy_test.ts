@@ -96,7 +96,7 @@ for (const version of ["send-proxy", "send-proxy-v2"] as const) {
   });
 
   claim(
-    `behind HAProxy (${version}) rules are the client's, and nothing else is said`,
+    `behind HAProxy (${version}) rules apply to the client, and nothing else is logged`,
     async (t) => {
       const { port, servers } = await farm(t, version);
       assertMatch(await proxied({ port }, "", { from: "127.0.0.9" }), / 127\.0\.0\.9 .* other/);

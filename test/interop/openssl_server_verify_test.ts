@@ -133,7 +133,7 @@ for (const name of Object.keys(NAMED)) {
 }
 
 for (const [leaf, sent, says] of CHAINS) {
-  test(`openssl and this program judge servers alike: ${leaf}`, () => {
+  test(`openssl and this program give the same verdict on a server: ${leaf}`, () => {
     assertStrictEquals(theirs(leaf, sent), says, "what openssl says");
     const trust = makeTrust([{ path: "root", bytes: new TextEncoder().encode(maker.pem("root")) }]);
     const options = { depth: 9, now: time * 1000, purpose: "server" } as const;

@@ -20,7 +20,7 @@ const file = (pem: string) => ({ path: "test", bytes: new TextEncoder().encode(p
 for (const one of CASES) {
   const { claim, leaf, sent = [], trusted = ["root"], depth = 9, day = 0, says } = one;
   // A long limit, because making a large RSA key can take long.
-  test(`openssl and this program judge alike: ${claim}`, { timeout: 60_000 }, () => {
+  test(`openssl and this program give the same verdict: ${claim}`, { timeout: 60_000 }, () => {
     const lists = (one.lists ?? []).map((spec) => maker.list(spec));
     const authorities = trusted.map((name) => maker.pem(name));
     // The test makes the certificates while it runs. A minute later all of them are valid.

@@ -233,7 +233,7 @@ test("networks that Debian's tcprules stored as text apply here", () =>
     for (const [ip, rule] of rows) assertStrictEquals(ruleWords(book.evaluate({ ip }).rule), rule);
   }));
 
-test("both refuse the same lines, but for those where Debian's stores what cannot be meant", () =>
+test("both refuse the same lines, except lines that Debian's stores although they cannot match", () =>
   inFolder(async (folder) => {
     const [cdb, tmp] = [join(folder, "cdb"), join(folder, "tmp")];
     const rows: [line: string, theirs: number, mine: number][] = [
@@ -268,7 +268,7 @@ async function* bytes(text: string): AsyncGenerator<Uint8Array> {
   yield new TextEncoder().encode(text);
 }
 
-test("Debian's tcpserver lets in whom our rulebook lets in, with the same variables", () =>
+test("Debian's tcpserver and our rules admit the same clients, with the same variables", () =>
   inFolder(async (folder) => {
     const cdb = join(folder, "cdb");
     await ours(tcprules, [cdb, join(folder, "tmp")], RULES);
@@ -308,7 +308,7 @@ function visit(port: number, from: string): Promise<string> {
   });
 }
 
-test("asked while Debian's tcprules replaces the file, the rulebook gives the old or the new verdict", () =>
+test("while Debian's tcprules replaces the file, a look-up gives the old or the new verdict", () =>
   inFolder(async (folder) => {
     const cdb = join(folder, "cdb");
     const replace = (rules: string) =>
@@ -341,7 +341,7 @@ test("asked while Debian's tcprules replaces the file, the rulebook gives the ol
     assert(asked > 40 && allowed > 0 && allowed < asked, `${allowed} of ${asked}`);
   }));
 
-test("a file damaged in any byte is never followed where Debian's sound one denies", () =>
+test("a damaged file never admits a client that the intact one denies", () =>
   inFolder((folder) => {
     const cdb = join(folder, "cdb");
     assertStrictEquals(

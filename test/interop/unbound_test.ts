@@ -161,14 +161,14 @@ test("250 addresses come by TCP, because they do not fit into a datagram", async
   assertStrictEquals(streams - before, 1);
 });
 
-test("the same by IPv6 transport", async () => {
+test("250 addresses come by TCP over IPv6", async () => {
   const six = resolverOf(`[::1]:${port}`);
   assertEquals((await six.lookup("host.test", "A")).values, ["192.0.2.1"]);
   assertStrictEquals((await six.lookup("many.test", "A")).values.length, 250);
   six.close();
 });
 
-test("peers get their names, with -p only those that lead back", async () => {
+test("peers get their names, with -p only names that resolve to their address", async () => {
   const rows: [ip: string, plain: string | undefined, paranoid: string | undefined][] = [
     ["192.0.2.1", "host.test", "host.test"],
     ["192.0.2.2", "liar.test", undefined],

@@ -78,7 +78,7 @@ async function refusal(address: MetricsAddress): Promise<FatalError> {
   throw new Error("it was bound");
 }
 
-test("GET /metrics gets the metrics as they are now, everything else a refusal", async () => {
+test("GET /metrics returns the current metrics, and other requests are refused", async () => {
   let count = 0;
   await within(
     async (endpoint) => {
@@ -116,7 +116,7 @@ test("a client that has ended its side after the request is answered", async () 
   });
 });
 
-test("a head without end is refused at its limit, however much follows", async () => {
+test("an endless head is refused at its limit", async () => {
   await within(async (endpoint) => {
     assertMatch(
       await ask(endpoint, `GET /metrics HTTP/1.1\r\nA: ${"x".repeat(300_000)}`),
@@ -167,7 +167,7 @@ test("a client that does not read the answer is closed when the time is up", asy
   );
 });
 
-test("of too many clients the oldest gives way", async () => {
+test("with too many clients the oldest is closed", async () => {
   await within(
     async (endpoint) => {
       const oldest = new Client(endpoint);
@@ -200,7 +200,7 @@ test("if metrics cannot be made, the answer is 503 and the error is logged", asy
   assertStrictEquals(told.length, 1);
 });
 
-test("metrics that take their time are waited for, by clients that have ended their side too", async () => {
+test("clients wait for slow metrics, also after their FIN", async () => {
   const wait = Promise.withResolvers<string>();
   const asked = Promise.withResolvers<void>();
   let count = 0;
@@ -280,7 +280,7 @@ test("a socket that listens already is taken over, and closed at the end", async
   }, { host: "127.0.0.1", port });
 });
 
-test("only an address gets a socket in advance, and a failure to bind it is fatal", async () => {
+test("only an address is bound in advance, and a failure is fatal", async () => {
   const { libc } = await currentRuntime();
   assert(libc);
   assertStrictEquals(metricsSocket(libc, { path: join(dir, "no") }), undefined);
@@ -291,7 +291,7 @@ test("only an address gets a socket in advance, and a failure to bind it is fata
   );
 });
 
-test("closing frees the port at once and sends everybody away", async () => {
+test("closing frees the port at once and closes all clients", async () => {
   const first = await listenMetrics(LOOPBACK, { text: () => "", onError: fail });
   const client = new Client(first);
   await client.connected;
@@ -346,7 +346,7 @@ test("a unix socket is its owner's alone, and gone at the end", async () => {
   assert(!fs.existsSync(path));
 });
 
-test("a socket that a dead server has left makes room", async () => {
+test("the socket of a dead server is replaced", async () => {
   const path = join(dir, "stale");
   const moved = join(dir, "moved");
   const dead = await listenMetrics({ path: moved }, { text: () => "", onError: fail });

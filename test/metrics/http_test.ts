@@ -44,7 +44,7 @@ function piecewise(request: Uint8Array): HttpStatus | undefined {
   return undefined;
 }
 
-test("whatever comes gets one answer, whole or in pieces", () => {
+test("every request gets one answer, whole or in pieces", () => {
   const parts = ["GET ", "/metrics", " HTTP/1.1", "\r", "\n", "\r\n", "\0", "x", "?", "\xff", " "];
   let seed = 1;
   const next = (below: number): number => {
@@ -63,7 +63,7 @@ test("whatever comes gets one answer, whole or in pieces", () => {
   }
 });
 
-test("a head is waited for, byte by byte, up to its limit", () => {
+test("a head may arrive byte by byte, up to its limit", () => {
   const request = bytes("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
   for (let i = 0; i < request.length; i++) {
     assertStrictEquals(requestStatus(request.subarray(0, i)), undefined, String(i));

@@ -2,7 +2,7 @@ import { assert, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { CIPHERS, endingOf } from "../../src/metrics/reasons.ts";
 
-test("a wait status tells how a program ended", () => {
+test("a wait status says how a program ended", () => {
   const rows = [[0, "ok"], [256, "failed"], [255 * 256, "failed"], [9, "signal"], [15, "signal"]];
   for (const [status, wanted] of rows) assertStrictEquals(endingOf(Number(status)), wanted);
 });

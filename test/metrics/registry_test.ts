@@ -20,7 +20,7 @@ test("every value of a single label is shown from the beginning", () => {
   ]);
 });
 
-test("of several labels each combination has a count of its own", () => {
+test("each combination of labels has its own count", () => {
   const sets = [["a", "b"], ["c", "d", "e"], ["f", "g"]] as const;
   const counter = new Counter(["x", sets[0]], ["y", sets[1]], ["z", sets[2]]);
   assertEquals(counter.samples(), []);
@@ -37,7 +37,7 @@ test("of several labels each combination has a count of its own", () => {
   assertEquals(counter.samples(), wanted);
 });
 
-test("what is not in a label's set counts as other and never becomes a label", () => {
+test("a value outside a label's set counts as other", () => {
   const counter = new Counter(["version", ["TLSv1.3", "other"]], ["cipher", ["A", "other"]]);
   for (let i = 0; i < 1000; i++) counter.add(`TLSv${i}`, 'x"} 1\n');
   counter.add("TLSv1.3", "toString");
@@ -181,12 +181,12 @@ test("a registry shows the given totals, and its own value of a metric that is n
   assertEquals([...registry.counts()], [0, 1, 1, 0, 1, 3.5, 7, 3]);
 });
 
-test("with its own numbers a registry shows what it shows without", () => {
+test("given its own totals, a registry shows the same text", () => {
   const { registry } = mixed();
   assertStrictEquals(expose(registry.families(registry.counts())), expose(registry.families()));
 });
 
-test("combinations that only another has counted are shown too", () => {
+test("combinations counted only by another worker are shown, too", () => {
   const registry = new Registry();
   registry.counter("a_total", "A.", ["x", ["1", "2"]], ["y", ["3", "4"]]);
   assertStrictEquals(

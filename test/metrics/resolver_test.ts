@@ -47,7 +47,7 @@ test("a question counts once, with any number of callers or answers from the cac
   one.close();
 });
 
-test("questions that fail, are called off or find no room count by their outcome", async () => {
+test("failed, aborted and rejected questions count by their outcome", async () => {
   const metrics = new ServerMetrics();
   const onAnswer = (status: string): void => metrics.asked(status);
   const failed = resolverFor("192.0.2.1", { transport: failing, onAnswer });

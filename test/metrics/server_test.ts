@@ -216,7 +216,7 @@ test("UCSPI-TLS: a handshake takes time of its own", () => {
   });
 });
 
-test("UCSPI-TLS: a client that has gone before its handshake counts as one that failed", () => {
+test("UCSPI-TLS: a client that leaves before its handshake counts as a failed handshake", () => {
   const seen = counts((conn) => {
     conn.enter("admission");
     conn.enter("starting");
@@ -229,7 +229,7 @@ test("UCSPI-TLS: a client that has gone before its handshake counts as one that 
   assertStrictEquals(seen['handshake_failures_total{reason="closed_by_client"}'], 1);
 });
 
-test("one that was reset before it was accepted counts, but for a proxy that only looks", () => {
+test("a connection reset before accept counts, except for a proxy's health check", () => {
   assertEquals(counts((_, metrics) => metrics.lost(true)), {
     connections_accepted_total: 2,
     'connections_total{outcome="handshake_failed"}': 1,
@@ -266,7 +266,7 @@ test("times are in seconds, each from the beginning of its stage", () => {
   );
 });
 
-test("any number of hostile texts leaves the output as long as it was", () => {
+test("hostile texts do not make the output longer", () => {
   let now = 0;
   const metrics = new ServerMetrics(() => now++);
   const hostile = (i: number): void => {

@@ -31,7 +31,7 @@ test("only a socket counts as a socket file", async () => {
   assertThrows(() => SocketFile.at(join(file, "below")));
 });
 
-test("it is removed once, wherever nothing else has its place", async () => {
+test("the socket file is removed once, unless another file has replaced it", async () => {
   const path = await bind("own");
   const file = SocketFile.at(path);
   assert(file && !file.replaced);
@@ -40,7 +40,7 @@ test("it is removed once, wherever nothing else has its place", async () => {
   file.remove();
 });
 
-test("what has its place by now stays, be it a socket or a file", async () => {
+test("a file or socket that has replaced it stays", async () => {
   const path = await bind("place");
   const file = SocketFile.at(path);
   fs.renameSync(path, `${path}.old`);

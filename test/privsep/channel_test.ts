@@ -137,7 +137,7 @@ test("two thousand descriptors may wait, and then the channel breaks", () =>
     here.send(said(1, 1), [pipeOf(libc, 1)]); // closed, too
   }));
 
-test("the monitor gives up a worker that leaves 16 MB unread; a worker bears with its monitor", () =>
+test("the monitor kills a worker that leaves 16 MB unread, but a worker waits for its monitor", () =>
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
     here.take({ broken: (text) => why.push(text) });
@@ -192,7 +192,7 @@ test("descriptors that do not match their frame are closed, and break the channe
   }
 });
 
-test("what a handler throws breaks the channel once, and no frame follows", () =>
+test("a handler that throws breaks the channel once, and no frame follows", () =>
   tidy(async ({ here, there }) => {
     const why: (string | undefined)[] = [];
     let frames = 0;
@@ -239,7 +239,7 @@ test("a half-closed socket is an end, too", () =>
     assertStrictEquals(await within(broken, "end"), undefined);
   }));
 
-test("closing gives back what still waits to be sent", () =>
+test("closing releases data that waits to be sent", () =>
   tidy(async ({ libc, here }) => {
     while (!here.backedUp) here.send(said(1, 3), [1, 2, 3].map((n) => pipeOf(libc, n)));
     here.send(said(1, 3), [1, 2, 3].map((n) => pipeOf(libc, n)));

@@ -7,7 +7,7 @@ import { addCounts, checkCounts } from "../../src/privsep/counts.ts";
 
 const KINDS: CountKind[] = ["count", "sum", "state"];
 
-test("what a worker can have counted is taken", () => {
+test("possible counts of a worker are accepted", () => {
   checkCounts(Float64Array.of(0, 0, 0), KINDS, undefined);
   checkCounts(Float64Array.of(5, 0.5, 1), KINDS, Float64Array.of(5, 0.25, 9));
   checkCounts(new Float64Array(3).fill(Number.MAX_SAFE_INTEGER), KINDS, undefined);
@@ -35,7 +35,7 @@ test("impossible counts are refused, with their position", () => {
   }
 });
 
-test("a counter that goes back is refused, a state may", () => {
+test("a counter must not decrease, but a state may", () => {
   const before = Float64Array.of(5, 0.5, 9);
   checkCounts(Float64Array.of(5, 0.5, 0), KINDS, before);
   for (const [i, counts] of [[0, [4, 0.5, 9]], [1, [5, 0.25, 9]]] as const) {

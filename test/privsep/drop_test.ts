@@ -28,7 +28,7 @@ function kernel(errno: number) {
 
 const nobody = {};
 
-test("a kernel without seccomp lets a worker serve, with what it can be refused", () => {
+test("without seccomp in the kernel, a worker serves with the other protections", () => {
   for (const errno of [38, 22]) { // ENOSYS, EINVAL
     const { libc, done } = kernel(errno);
     drop(libc, nobody);
@@ -36,7 +36,7 @@ test("a kernel without seccomp lets a worker serve, with what it can be refused"
   }
 });
 
-test("a kernel that has seccomp and refuses it does not", () => {
+test("if the kernel refuses seccomp, a worker does not serve", () => {
   const { libc } = kernel(1); // EPERM
   assertThrows(() => drop(libc, nobody), Error, /unable to refuse new privileges: .*EPERM/);
 });

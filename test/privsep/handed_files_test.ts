@@ -154,7 +154,7 @@ test("a file larger than 16 MB is an error", () => {
   fs.rmSync(folder, { recursive: true });
 });
 
-test("what is not a regular file is an error of its own, opened by nobody", () => {
+test("a file that is not regular is an error and is not opened", () => {
   const { folder, files, look } = bench(oneFile, (folder) => write(join(folder, "f"), "good"));
   const path = join(folder, "f");
   const pipe = join(folder, "pipe");
@@ -326,7 +326,7 @@ test("rules are read through their descriptor, and follow each change", () => {
   fs.rmSync(bench.folder, { recursive: true });
 });
 
-test("rules that are absent mean none with -X; rules that cannot be opened never do", () => {
+test("missing rules allow with -X, but unreadable rules deny", () => {
   for (const late of [false, true]) {
     const absent = rulesBench(() => {});
     assertStrictEquals(absent.book(true).evaluate(PEER).allow, true);
@@ -350,7 +350,7 @@ test("rules that are absent mean none with -X; rules that cannot be opened never
   }
 });
 
-test("rules that change while nobody looks hold one descriptor, not one each", () => {
+test("rules that change repeatedly hold one descriptor", () => {
   const { bench, path, book } = rulesBench((path) => fs.writeFileSync(path, cdb(false)));
   const rules = book(false);
   assert(rules.evaluate(PEER).allow);

@@ -20,7 +20,7 @@ const NAMES = new Map(Object.entries(ERRNO).map(([name, number]) => [number as n
 
 for (const files of ["none", "read"] as const) {
   test(
-    `a worker that was taken over gets nowhere (files: ${files})`,
+    `a compromised worker can do no harm (files: ${files})`,
     { skip: !onLinux && "there is no seccomp" },
     async () => {
       const by = confinedByExec(await libcHere(), files);

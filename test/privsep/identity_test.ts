@@ -83,7 +83,7 @@ test("invalid numbers, and the id of root, are wrong usage", () => {
   }
 });
 
-test("a line with invalid numbers never means root", () => {
+test("an /etc/passwd line with invalid numbers never gives root", () => {
   for (const name of ["empty", "half", "word", "hex", "minus", "large", "short"]) {
     const wrong = /^unable to find SSL_USER \w+: its line in \/etc\/passwd/;
     assertThrows(() => identity({ SSL_USER: name }), FatalError, wrong, name);
@@ -104,7 +104,7 @@ test("an unknown name is fatal, and the hint names an alternative", () => {
   });
 });
 
-test("without the files only numbers work", () => {
+test("without /etc/passwd and /etc/group only numbers work", () => {
   const from = files({});
   assertEquals(identity({ SSL_UID: "7", SSL_GID: "8" }, { from, root: true }), {
     uid: 7,
@@ -113,7 +113,7 @@ test("without the files only numbers work", () => {
   assertThrows(() => identity({ SSL_USER: "web" }, { from }), Error, /unable to find SSL_USER web/);
 });
 
-test("root does not leave its own group to a worker that has a user", () => {
+test("a worker with a user never keeps root's group", () => {
   assertEquals(identity({ SSL_UID: "1001" }, { root: true }), { uid: 1001, gid: 2001 });
   assertEquals(identity({ SSL_UID: "1001" }), { uid: 1001 });
   for (const from of [BOTH, files({})]) {

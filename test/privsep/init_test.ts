@@ -121,7 +121,7 @@ test("anything else than an Init is refused", () => {
   }
 });
 
-test("the version is found in what another version says", () => {
+test("the version of another program version is recognised", () => {
   assertStrictEquals(versionOf({ version: "0.0.1", argv: [] }), "0.0.1");
   for (const other of [{}, { version: 1 }, null, undefined, "x", []]) {
     assertStrictEquals(versionOf(other), undefined);

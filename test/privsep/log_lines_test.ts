@@ -6,7 +6,7 @@ import { LogLines } from "../../src/privsep/log_lines.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-test("whole lines pass as they are, however they are cut", () => {
+test("whole lines pass unchanged, wherever the chunks are cut", () => {
   const text = "sslserver: status: 1/40/0\nsslserver: pid 4711 from 192.0.2.7\n";
   for (let at = 0; at <= text.length; at++) {
     const lines = new LogLines();
@@ -18,14 +18,14 @@ test("whole lines pass as they are, however they are cut", () => {
   }
 });
 
-test("control bytes, and all that is no ASCII, become question marks", () => {
+test("control bytes and bytes outside ASCII become question marks", () => {
   assertStrictEquals(
     new LogLines().push(bytes("\u001b[31mred\u0007\rback\u0000\t\u00e9\u009b\n")),
     "?[31mred??back??????\n",
   );
 });
 
-test("a line without an end is cut, and what follows is a line of its own", () => {
+test("an endless line is cut, and the rest is a new line", () => {
   const lines = new LogLines();
   let text = "";
   for (let i = 0; i < 1000; i++) text += lines.push(bytes("x".repeat(1000)));
@@ -40,7 +40,7 @@ test("a last line without an end gets one", () => {
   assertStrictEquals(lines.end(), "");
 });
 
-test("whatever comes, what goes out is printable lines of bounded length", () => {
+test("the output is always printable lines of limited length", () => {
   for (let run = 0; run < 200; run++) {
     const lines = new LogLines();
     let text = "";

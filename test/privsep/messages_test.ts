@@ -241,7 +241,7 @@ test("a START has at most 2048 variables, each name once", () => {
   refuses(codec, number, twice.fields(), /repeated/);
 });
 
-test("COUNTS and SCRAPE cannot announce more than there is, nor more than there can be", () => {
+test("COUNTS and SCRAPE cannot announce more values than they have or may have", () => {
   for (const kind of ["COUNTS", "SCRAPE"] as const) {
     const said = (count: number): Uint8Array =>
       new RawFrame(kind).id(1).u32(count).bytes(bytes(80)).fields();
@@ -280,14 +280,14 @@ test("a message that the other side would refuse is not sent", () => {
   assertEquals(FROM_WORKER.decode(4, body(FROM_WORKER.encode(fits))), fits);
 });
 
-test("words for people are cut to what the other side takes", () => {
+test("long texts are cut to the limit of the other side", () => {
   const message = "\u20ac\0".repeat(10_000);
   const frame = FROM_WORKER.encode({ kind: "FATAL", code: 1, message, hint: message });
   const read = FROM_WORKER.decode(MESSAGES.FATAL.number, body(frame));
   assert(read.kind === "FATAL" && read.message.startsWith("\u20ac?\u20ac?"));
 });
 
-test("a frame grows with what is put into it", () => {
+test("a frame grows with its content", () => {
   const text = "\u20ac".repeat(1000);
   const reader = body(new RawFrame("FILES").u8(1).bytes(bytes(511)).text(text).u32(7).done());
   assertStrictEquals(reader.u8("first"), 1);

@@ -164,7 +164,7 @@ for (const arch of ["x64", "arm64"] as const) {
   });
 }
 
-test("without sockets none is made or used, and nothing else changes", () => {
+test("without sockets, only the calls for sockets are missing", () => {
   for (const arch of ["x64", "arm64"] as const) {
     const numbers = syscallNumbers(arch);
     const [worker, copier] = [
@@ -226,7 +226,7 @@ test("every system call that is not listed does not exist", () => {
   assertStrictEquals(count("kill"), 4);
 });
 
-test("what a system does not have is off, with its cause, and nothing is thrown", () => {
+test("a missing protection is reported with its cause, and nothing is thrown", () => {
   const missing = (what: string) => (): never => {
     throw new Error(`${what}: function not implemented (ENOSYS)`);
   };

@@ -50,7 +50,7 @@ function begin(concurrency = 40, limit = 3_600_000, room?: number) {
   };
 }
 
-test("a client that has everything has ten seconds to close, and gets no reset", () => {
+test("a client that has read everything has ten seconds to close, and gets no reset", () => {
   const all = begin();
   const client = all.add(0);
   all.pass(9);
@@ -60,7 +60,7 @@ test("a client that has everything has ten seconds to close, and gets no reset",
   all.over();
 });
 
-test("the ten seconds count from when it has everything", () => {
+test("the ten seconds begin when the client has read everything", () => {
   const all = begin();
   const client = all.add(5000);
   all.pass(20);
@@ -101,7 +101,7 @@ test("a slow but steady reader keeps its connection", () => {
   all.over();
 });
 
-test("while its program's output is open, a client for whom nothing waits is not slow", () => {
+test("a client without unread data is not slow while the output is open", () => {
   const all = begin();
   const [known, unknown] = [
     all.add(0, { outputDone: false }),
@@ -117,7 +117,7 @@ test("while its program's output is open, a client for whom nothing waits is not
   all.over();
 });
 
-test("where the system cannot tell, what the server has got rid of counts", () => {
+test("if the system has no queue length, bytes passed to the system count as read", () => {
   const all = begin();
   const client = all.add(undefined);
   all.pass(20);
@@ -129,7 +129,7 @@ test("where the system cannot tell, what the server has got rid of counts", () =
   all.over();
 });
 
-test("too many: clients that have everything are closed first, the oldest first", () => {
+test("too many clients: those that have read everything are closed first, the oldest first", () => {
   const all = begin();
   const stalled = all.add(100);
   const done = [all.add(0), all.add(0)];
@@ -140,7 +140,7 @@ test("too many: clients that have everything are closed first, the oldest first"
   all.over();
 });
 
-test("too many: a steady reader stays longer than clients that read nothing", () => {
+test("too many clients: a steady reader stays longer than clients that read nothing", () => {
   const all = begin();
   const reader = all.add(1_000_000);
   for (let count = 0; count < 3000; count++) {
@@ -154,7 +154,7 @@ test("too many: a steady reader stays longer than clients that read nothing", ()
   all.over();
 });
 
-test("a large -c allows as many", () => {
+test("a large -c raises the limit of lingering clients", () => {
   const all = begin(1000);
   for (let count = 0; count < 1000; count++) all.add(1);
   assertStrictEquals(all.lingering.size, 1000);
@@ -163,7 +163,7 @@ test("a large -c allows as many", () => {
   all.over();
 });
 
-test("what all have not read is bounded in bytes", () => {
+test("the unread bytes of all clients together are limited", () => {
   const all = begin();
   for (let count = 0; count < 100; count++) all.add(4 << 20);
   const bytes = all.clients.reduce((sum, { end }) => sum + (end ? 0 : 4 << 20), 0);
@@ -172,7 +172,7 @@ test("what all have not read is bounded in bytes", () => {
   all.over();
 });
 
-test("no more linger than there are descriptors for", () => {
+test("the number of lingering clients is limited by descriptors", () => {
   const all = begin(1000, 3_600_000, 20);
   for (let i = 0; i < 20; i++) all.add(1);
   assertStrictEquals(all.lingering.size, 20);

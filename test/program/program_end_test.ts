@@ -60,7 +60,7 @@ test("SIGKILL follows the first SIGTERM after so many seconds, and only then", a
 });
 
 for (const killAfter of [undefined, 90]) {
-  test(`a program that goes on for a minute is named in the log (${killAfter})`, async () => {
+  test(`a program that runs for a minute after SIGTERM is named in the log (${killAfter})`, async () => {
     const { sent, said, program, tick, resolve } = stage(killAfter);
     program.kill("SIGTERM");
     tick(60_000);
@@ -83,7 +83,7 @@ test("a program that ends in time costs nothing more", async () => {
   assertEquals([sent, said()], [["SIGTERM"], []]);
 });
 
-test("a stopped program takes SIGTERM", async () => {
+test("a stopped program receives SIGTERM", async () => {
   const runtime = await currentRuntime();
   const program = runtime.spawn({
     command: ["/bin/sh", "-c", "kill -STOP $$; sleep 100"],

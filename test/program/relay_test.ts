@@ -94,7 +94,7 @@ test("an end without close_notify is reported, and is end of file for the progra
   await one.over();
 });
 
-test("an end without close_notify that must not be breaks the connection", async () => {
+test("with --enforce-close-notify, an end without close_notify breaks the connection", async () => {
   const one = begin({ strict: true });
   one.client.cut();
   assertEquals(one.seen, ["cut", "breach: cut", "gone"]);
@@ -105,7 +105,7 @@ test("an end without close_notify that must not be breaks the connection", async
   assertStrictEquals(one.lingering.size, 0);
 });
 
-test("a client that has our close_notify may close as it likes", async () => {
+test("a client that has our close_notify may close with FIN alone", async () => {
   const one = begin();
   one.output.put(null);
   await turn();
@@ -130,7 +130,7 @@ test("only after an end without close_notify may a client send an alert", async 
   }
 });
 
-test("a server that may still answer is told of until its program has ended", async () => {
+test("a missing close_notify is reported until the program has ended", async () => {
   for (const ended of [false, true]) {
     const one = begin({ awaitsAnswer: true });
     one.output.put(null);
@@ -145,7 +145,7 @@ test("a server that may still answer is told of until its program has ended", as
   }
 });
 
-test("an orderly close after the end of output does not take away what is unread", async () => {
+test("an orderly close after the end of output keeps unread data", async () => {
   const one = begin();
   one.output.put(null);
   await turn();
@@ -162,7 +162,7 @@ test("a reset of a connection without TLS is not reported as a break of TLS", as
   await one.over();
 });
 
-test("what is left of an ended program's output waits seconds, not the idle limit", async () => {
+test("remaining output of an ended program waits seconds, not the idle limit", async () => {
   const one = begin();
   one.client.output.full = true;
   one.client.unsent = 100_000;
@@ -182,7 +182,7 @@ test("what is left of an ended program's output waits seconds, not the idle limi
   await one.over();
 });
 
-test("a client that has everything gets an orderly close when it does not close itself", async () => {
+test("a client that does not close gets an orderly close", async () => {
   const one = begin();
   await one.finish();
   one.client.unsent = 0;

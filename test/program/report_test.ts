@@ -36,7 +36,7 @@ const GONE: Reason = { kind: "client gone", how: "closed" };
 const SILENT: Reason = { ...GONE, sent: 0 };
 const FAILED = "unable to accept TLS from: 192.0.2.7 for pid:";
 
-test("what a stage has thrown is a line of its own form", () => {
+test("an error of each stage has its own form of line", () => {
   const rows: [Stage, unknown, string, Partial<Connection>?][] = [
     ["accepted", new HandshakeError(SILENT), `info: ${FAILED} OWN connection closed by the peer`],
     [
@@ -103,7 +103,7 @@ test("what a stage has thrown is a line of its own form", () => {
   }
 });
 
-test("a denial is a line of its own, and a proxy that only looks is none", () => {
+test("a denial has its line, and a proxy's health check has none", () => {
   const denied = reported("admission");
   denied.conn.fail({ kind: "limit", by: "rate", count: 5 });
   assertStrictEquals(
@@ -119,7 +119,7 @@ test("a denial is a line of its own, and a proxy that only looks is none", () =>
   assertNotStrictEquals(health.lines(), "");
 });
 
-test("a program that begins and ends is told with the number of those that run", () => {
+test("the start and end of a program are logged with the number of running programs", () => {
   const { conn, lines } = reported("starting", { program: { ...PROGRAM, running: 4 } });
   conn.enter("conversing");
   conn.enter("hello"); // UCSPI-TLS
@@ -134,7 +134,7 @@ test("a program that begins and ends is told with the number of those that run",
   );
 });
 
-test("one that was reset before it was accepted is a line, but for a proxy that only looks", () => {
+test("a connection reset before accept is logged, except for a proxy's health check", () => {
   const { services, lost, lines } = reported("accepted");
   reportLost({ ...services, options: { concurrency: 40, proxyFrom: [] } });
   assertStrictEquals(lines(), "");

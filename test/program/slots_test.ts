@@ -11,7 +11,7 @@ function taken(slots: Slots): Slot {
   return slot;
 }
 
-test("only so many slots are taken, and each is given back once", async () => {
+test("the number of slots is limited, and each is released once", async () => {
   const slots = new Slots(2);
   const first = taken(slots);
   taken(slots);
@@ -64,7 +64,7 @@ test("a change calls the handler", () => {
   assertEquals(seen, [true, false]);
 });
 
-test("a handshake keeps its slot for a second while no other is free, and a program for ever", async (t) => {
+test("while no slot is free, a handshake keeps its slot for a second, a program until its end", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   t.after(() => t.mock.timers.reset());
   let now = 0;

@@ -264,7 +264,7 @@ async function walk(seed: number): Promise<PlainState> {
   return phase.state;
 }
 
-test("in any order of events: all output before TLS, none after, and the hello given over", async () => {
+test("in any order of events, all clear output comes before TLS and the ClientHello is passed on", async () => {
   const seen = { tls: 0, ended: 0 };
   for (let seed = 1; seed <= 500; seed++) seen[await walk(seed) as keyof typeof seen]++;
   assert(seen.tls > 100 && seen.ended > 100, JSON.stringify(seen));

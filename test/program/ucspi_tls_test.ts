@@ -22,7 +22,7 @@ test("output written before y reaches the client before the plain phase is over"
   assertStrictEquals(phase.client.output.text, "220 go\r\n");
 });
 
-test("output that the runtime has read and not told when y comes is waited for", async () => {
+test("output still in the runtime when y arrives is sent before TLS", async () => {
   const phase = begin();
   await turn();
   phase.client.output.full = true;
@@ -45,7 +45,7 @@ test("y and Y are distinguished, and Y asks for the environment", async () => {
   }
 });
 
-test("when it is over the plain pipe is closed and the client paused, with nothing lost", async () => {
+test("after the plain phase the pipe is closed, the client paused, and nothing is lost", async () => {
   const phase = begin();
   phase.control.put("y");
   await phase.done;
@@ -93,7 +93,7 @@ test("a hello that comes byte by byte, after the answer and before y, is found",
   assertStrictEquals(await phase.hello(), latin1(HELLO));
 });
 
-test("a hello is found where the program answers nothing", async () => {
+test("a hello is found if the program answers nothing", async () => {
   const phase = begin();
   await turn();
   phase.client.put(concat([bytes("start tls\n"), HELLO]));
@@ -159,7 +159,7 @@ test("more than 64 KB ahead of the answer are not remembered", async () => {
   assertStrictEquals(await phase.hello(), "");
 });
 
-test("a program that asks twice has asked once", async () => {
+test("a second request of a program is ignored", async () => {
   for (const letters of [["yY"], ["y", "Y"], ["y", "y"]]) {
     const phase = begin();
     for (const letter of letters) phase.control.put(letter);
@@ -169,7 +169,7 @@ test("a program that asks twice has asked once", async () => {
   }
 });
 
-test("fd 1 closed right after y is no end for the client", async () => {
+test("closing descriptor 1 right after y does not end the client's data", async () => {
   for (const order of ["y first", "end first"]) {
     const phase = begin();
     await turn();
@@ -181,7 +181,7 @@ test("fd 1 closed right after y is no end for the client", async () => {
   }
 });
 
-test("fd 1 closed long before y is no end for the client", async () => {
+test("closing descriptor 1 long before y does not end the client's data", async () => {
   const phase = begin();
   await turn();
   phase.output.put("220 go\r\n");
@@ -194,7 +194,7 @@ test("fd 1 closed long before y is no end for the client", async () => {
   assertStrictEquals(phase.client.output.text, "220 go\r\n");
 });
 
-test("a program that never asks is served in the clear to its end", async () => {
+test("a program that never asks for TLS is served in the clear to its end", async () => {
   const phase = begin({ banner: "welcome\n" });
   await turn();
   phase.client.put("ping\n");
@@ -206,7 +206,7 @@ test("a program that never asks is served in the clear to its end", async () => 
   assert(phase.client.output.ended);
 });
 
-test("a program that closes the control socket is served in the clear on", async () => {
+test("a program that closes the control socket is still served in the clear", async () => {
   const phase = begin();
   await turn();
   phase.control.put(null);
@@ -231,7 +231,7 @@ test("another letter closes the control socket, both ways", async () => {
   assertEquals(await phase.done, { status: 0 });
 });
 
-test("a program that dies after y has asked", async () => {
+test("y counts also if the program dies after it", async () => {
   const phase = begin();
   await turn();
   phase.output.put("220 go\r\n");
@@ -242,7 +242,7 @@ test("a program that dies after y has asked", async () => {
   assertStrictEquals(phase.client.output.ended, false);
 });
 
-test("a program that dies while its y is on its way has asked", async () => {
+test("y counts also if the program dies before it arrives", async () => {
   const phase = begin();
   await turn();
   phase.control.pause();
@@ -255,7 +255,7 @@ test("a program that dies while its y is on its way has asked", async () => {
   assertStrictEquals(await phase.hello(), "");
 });
 
-test("a child that keeps the control socket does not keep the client", async () => {
+test("a child that keeps the control socket open does not delay the client", async () => {
   const phase = begin();
   await turn();
   phase.output.put(null);
@@ -280,7 +280,7 @@ test("a slow client gets all of the output before TLS begins", async () => {
   assertStrictEquals(phase.client.output.ended, false);
 });
 
-test("the last output is waited for, also when the pipe behind it is empty", async () => {
+test("the last output is sent before TLS, also if the pipe is empty", async () => {
   const phase = begin();
   await turn();
   phase.client.output.full = true;
@@ -329,7 +329,7 @@ test("a program that asks for TLS after its client has gone gets a failed handsh
   assert(phase.result instanceof HandshakeError);
 });
 
-test("a client that goes while its output is held up ends the wait", async () => {
+test("a client that leaves while its output waits ends the wait", async () => {
   const phase = begin();
   await turn();
   phase.client.output.full = true;

@@ -137,7 +137,7 @@ export function clientContract(kit: Kit): void {
     }
   }
 
-  claim("a connection knows its ends, and carries bytes and half-close both ways", async () => {
+  claim("a connection has both addresses, and passes bytes and half-close both ways", async () => {
     const { server, client, end } = await connected(kit);
     assertEquals(client.remote, server.local);
     assertEquals(client.local, server.remote);
@@ -160,7 +160,7 @@ export function clientContract(kit: Kit): void {
   });
 
   claim(
-    "an attempt without an answer ends when its signal aborts, and leaves nothing",
+    "a connection attempt ends when its signal aborts",
     async () => {
       if (!libc) return;
       // Linux drops every SYN for a socket whose queue is full.
@@ -223,12 +223,12 @@ export function clientContract(kit: Kit): void {
     });
   });
 
-  claim("for an address no server name is sent", async () => {
+  claim("no server name is sent for an address", async () => {
     await talk(({ server }) => assertStrictEquals(server.session().serverName, undefined));
   });
 
   for (const version of VERSIONS) {
-    claim(`${version}: a limit of the version is kept, and data flow both ways`, async () => {
+    claim(`${version}: a version limit is kept, and data flows both ways`, async () => {
       await talk(async ({ client, server }) => {
         assertStrictEquals(client.suite().protocol, version);
         client.write(bytes("question"));
@@ -310,7 +310,7 @@ export function clientContract(kit: Kit): void {
     },
   );
 
-  claim("ciphers can be chosen, or are refused", async () => {
+  claim("ciphers can be chosen, or the option is refused", async () => {
     const ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384";
     const ours = { ciphers, maxVersion: "TLSv1.2" } as const;
     if (!runtime.cipherLists) {
@@ -320,7 +320,7 @@ export function clientContract(kit: Kit): void {
     await talk(({ client }) => assertStrictEquals(client.suite().cipher, ciphers), { ours });
   });
 
-  claim("a paused stream holds the server up: memory stays bounded, nothing is lost", async () => {
+  claim("a paused stream stops the server: memory is bounded, and nothing is lost", async () => {
     const size = 100_000_000;
     await talk(async ({ client, server }) => {
       const chunk = new Uint8Array(65_536);

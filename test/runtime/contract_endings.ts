@@ -65,7 +65,7 @@ export function endingsContract(kit: Kit): void {
     assertMatch(reasonWords(error.reason), words);
   };
 
-  claim("a forged record is close with a bad record mac", async (talk) => {
+  claim("a forged record causes close with bad record mac", async (talk) => {
     const { stream, client, toServer } = talk;
     client.write("ok");
     await readSome(stream, 2);
@@ -77,7 +77,7 @@ export function endingsContract(kit: Kit): void {
     broken(error, "breach", /^bad record mac$/);
   });
 
-  claim("a reset is close with connection reset by the peer", async (talk) => {
+  claim("a reset causes close with connection reset by the peer", async (talk) => {
     const { stream, client, toServer } = talk;
     client.write("ok");
     await readSome(stream, 2);
@@ -103,7 +103,7 @@ export function endingsContract(kit: Kit): void {
     broken(error, "breach", /^bad record mac$/);
   });
 
-  claim("a FIN alone is an end that was cut", async ({ stream, client, toServer }) => {
+  claim("a FIN without close_notify is a truncated end", async ({ stream, client, toServer }) => {
     client.write("cut");
     assertStrictEquals((await readSome(stream, 3)).length, 3);
     const ended = event(stream, "end");
@@ -116,7 +116,7 @@ export function endingsContract(kit: Kit): void {
   });
 
   for (const size of [1, 2, 3, 40_000]) {
-    claim(`${size} bytes and a FIN at once: an end that was cut`, async (talk) => {
+    claim(`${size} bytes and a FIN at once: a truncated end`, async (talk) => {
       const { stream, client, toServer } = talk;
       let count = 0;
       client.write(new Uint8Array(size));
@@ -163,17 +163,20 @@ export function endingsContract(kit: Kit): void {
     assertStrictEquals(await ended, false);
   });
 
-  claim("close() gives a client that has everything no reset", async ({ stream, toServer }) => {
-    let wrong: Error | undefined;
-    toServer.on("error", (error) => wrong = error);
-    const fin = within(new Promise<void>((done) => toServer.once("end", done)), "FIN");
-    stream.end();
-    await fin;
-    stream.take({ close: () => fail("close after close()") });
-    stream.close();
-    await turns();
-    toServer.end();
-    await within(new Promise<void>((done) => toServer.once("close", () => done())), "end");
-    assertStrictEquals(wrong, undefined);
-  });
+  claim(
+    "close() sends no reset to a client that has read everything",
+    async ({ stream, toServer }) => {
+      let wrong: Error | undefined;
+      toServer.on("error", (error) => wrong = error);
+      const fin = within(new Promise<void>((done) => toServer.once("end", done)), "FIN");
+      stream.end();
+      await fin;
+      stream.take({ close: () => fail("close after close()") });
+      stream.close();
+      await turns();
+      toServer.end();
+      await within(new Promise<void>((done) => toServer.once("close", () => done())), "end");
+      assertStrictEquals(wrong, undefined);
+    },
+  );
 }

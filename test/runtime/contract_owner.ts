@@ -53,7 +53,7 @@ export function ownerContract(kit: Kit): void {
       return { client, socket, stream, close };
     };
 
-    claim(`${name}: what comes while it is paused is the next owner's`, async (kit) => {
+    claim(`${name}: data that arrives while paused goes to the next owner`, async (kit) => {
       const { client, stream, close } = await open(kit);
       client.write("for one");
       assertStrictEquals(text(await readSome(stream, 7)), "for one");
@@ -94,7 +94,7 @@ export function ownerContract(kit: Kit): void {
       close();
     });
 
-    claim(`${name}: room after a full queue is told to who owns it then`, async (kit) => {
+    claim(`${name}: drain goes to the current owner`, async (kit) => {
       const { client, stream, close } = await open(kit);
       client.pause();
       stream.take(former());
@@ -105,7 +105,7 @@ export function ownerContract(kit: Kit): void {
       close();
     });
 
-    claim(`${name}: abort() tells the owner once, at once, and every later one`, async (kit) => {
+    claim(`${name}: abort() is reported once and at once to each owner`, async (kit) => {
       const { client, socket, stream, close } = await open(kit);
       let told = 0;
       stream.take(former());
@@ -127,7 +127,7 @@ export function ownerContract(kit: Kit): void {
       close();
     });
 
-    claim(`${name}: destroy() calls no handler, neither then nor later`, async (kit) => {
+    claim(`${name}: destroy() calls no handler`, async (kit) => {
       const { socket, stream, close } = await open(kit);
       stream.take(former());
       stream.destroy();
@@ -167,7 +167,7 @@ export function ownerContract(kit: Kit): void {
     server.close();
   });
 
-  claim("a break of TLS between two owners is told to the second", async (kit) => {
+  claim("a TLS error between two owners is reported to the second", async (kit) => {
     const server = accepting(kit);
     const { client, toServer } = await tlsThrough(server.port);
     const socket: Socket = await server.next();

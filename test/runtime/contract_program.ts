@@ -57,7 +57,7 @@ export function programContract(runtime: Runtime): void {
     return [text(await output), await within(program.exited, "exit")];
   }
 
-  claim("what it reads and writes goes through, its end is told", async (runtime) => {
+  claim("input, output and end of a program are passed on", async (runtime) => {
     const program = shell(runtime, "cat; echo; echo bye");
     assertEquals(await outcome(program, "hello"), ["hello\nbye\n", 0]);
   });
@@ -68,7 +68,7 @@ export function programContract(runtime: Runtime): void {
     assertEquals(output.trim().split("\n").sort(), ["A=1", "ODD=a b\tc=d", "PATH=/nowhere"]);
   });
 
-  claim("it is looked up in the server's $PATH, not in its own", async (runtime) => {
+  claim("a program is looked up in the server's $PATH, not in its own", async (runtime) => {
     const folder = mkdtempSync(`${tmpdir()}/contract-`);
     writeFileSync(`${folder}/env`, "#!/bin/sh\necho a rule chose me\n", { mode: 0o755 });
     const [output] = await outcome(runtime.spawn({ command: ["env"], env: { PATH: folder } }));
@@ -90,7 +90,7 @@ export function programContract(runtime: Runtime): void {
     assertEquals(await outcome(program, "through"), ["through", 0]);
   });
 
-  claim("exit codes and signals are told as a wait status", async (runtime) => {
+  claim("exit codes and signals are reported as a wait status", async (runtime) => {
     assertEquals(await outcome(shell(runtime, "exit 7")), ["", 7 * 256]);
     assertEquals(await outcome(shell(runtime, "kill -9 $$")), ["", 9]);
     const program = shell(runtime, "echo ready; exec sleep 60");
@@ -122,7 +122,7 @@ export function programContract(runtime: Runtime): void {
     await until(() => openFiles() <= before, "all descriptors closed");
   }, noProc);
 
-  claim("a program that does not read is close with the reason", async (runtime) => {
+  claim("a program that does not read causes close with the reason", async (runtime) => {
     const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
     assertStrictEquals(text(await readSome(program.output, 7)), "closed\n");
     const closed = event(program.input, "close");
@@ -140,7 +140,7 @@ export function programContract(runtime: Runtime): void {
     program.output.destroy();
   });
 
-  claim("a closed pipe says so to each owner, and a read one to nobody before", async (runtime) => {
+  claim("a closed pipe is reported to each owner", async (runtime) => {
     const program = shell(runtime, "exec 0<&-; echo closed; sleep 5");
     program.output.take({ data: () => fail("a former owner was told") });
     assertStrictEquals(text(await readSome(program.output, 7)), "closed\n");
@@ -174,7 +174,7 @@ export function programContract(runtime: Runtime): void {
     assertStrictEquals(await within(program.exited, "exit"), 0);
   });
 
-  claim("unread input makes write() say no, then drain, and arrives whole", async (runtime) => {
+  claim("write() returns false while input is unread, and drain follows", async (runtime) => {
     const program = shell(runtime, "read go; wc -c");
     const output = readAll(program.output);
     let count = 0;
@@ -193,7 +193,7 @@ export function programContract(runtime: Runtime): void {
     assertStrictEquals(await within(program.exited, "exit"), 0);
   });
 
-  claim("output written just before the exit arrives, however late it is read", async (runtime) => {
+  claim("output written just before the exit arrives, also if it is read late", async (runtime) => {
     const program = shell(runtime, "echo last words");
     assertStrictEquals(await within(program.exited, "exit"), 0);
     assertStrictEquals(text(await readAll(program.output)), "last words\n");

@@ -117,7 +117,7 @@ export function refusalContract(kit: Kit): void {
     },
   );
 
-  claim("an end that came with the garbage is not taken for the reason", async (kit, context) => {
+  claim("the end after garbage is not reported as the reason", async (kit, context) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     client.resume();
@@ -238,7 +238,7 @@ export function refusalContract(kit: Kit): void {
     kit.skip || noProc,
   );
 
-  claim("on a connection that is gone it is refused at once", async (kit, context) => {
+  claim("a handshake on a closed connection is refused at once", async (kit, context) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     const socket = await server.next();

@@ -39,7 +39,7 @@ export function tcpContract(kit: Kit): void {
   const claim = (name: string, body: (kit: Kit) => Promise<void>, skip = kit.skip) =>
     test(`${kit.way}: ${name}`, { ...PATIENT, skip }, () => body(kit));
 
-  claim("both ends of a connection are told, IPv4 and IPv6", async (kit) => {
+  claim("a connection has both addresses, IPv4 and IPv6", async (kit) => {
     for (const ip of ["127.0.0.1", "::1"]) {
       const server = accepting(kit, ip);
       const client = await dial(server.port, ip);
@@ -53,7 +53,7 @@ export function tcpContract(kit: Kit): void {
   });
 
   claim(
-    "what comes in is delivered only after resume(), and what is written arrives",
+    "input is delivered only after resume(), and output arrives",
     async (kit) => {
       const server = accepting(kit);
       const client = await dial(server.port);
@@ -76,7 +76,7 @@ export function tcpContract(kit: Kit): void {
     },
   );
 
-  claim("output flows after the client has ended, input after we have", async (kit) => {
+  claim("data still flows after one side has ended", async (kit) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     const ended = received(client);
@@ -95,7 +95,7 @@ export function tcpContract(kit: Kit): void {
 
   for (const way of ["pause", "hold"] as const) {
     claim(
-      `a connection after ${way}() holds the client up: memory stays bounded, nothing is lost`,
+      `a connection after ${way}() stops the client: memory is bounded, and nothing is lost`,
       (kit) => heldUp(kit, way),
     );
   }
@@ -119,7 +119,7 @@ export function tcpContract(kit: Kit): void {
     server.close();
   }, kit.runtime.name === "Bun" ? kit.skip : "Deno always has a read of 2 KB under way");
 
-  claim("write() says no, then drain, and every byte arrives", async (kit) => {
+  claim("write() returns false, drain follows, and all bytes arrive", async (kit) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     client.pause();
@@ -147,7 +147,7 @@ export function tcpContract(kit: Kit): void {
     server.close();
   });
 
-  claim("a reset is close with the reason", async (kit) => {
+  claim("a reset causes close with the reason", async (kit) => {
     const server = accepting(kit);
     // Closing with unread input makes the kernel send a reset.
     const client = shellClient(server.port, "read -r -N 1 -u 3");
@@ -161,7 +161,7 @@ export function tcpContract(kit: Kit): void {
     server.close();
   });
 
-  claim("destroy() frees the connection at once, silently, twice", async (kit) => {
+  claim("destroy() frees the connection at once, and a second call does nothing", async (kit) => {
     const server = accepting(kit);
     const client = await dial(server.port);
     const ended = received(client);

@@ -120,7 +120,7 @@ export function tlsContract(kit: Kit): void {
     kit.runtime.cipherLists ? kit.skip : "rustls takes no list of ciphers",
   );
 
-  claim("no tickets are issued if that is asked for, or it is refused", async (kit, context) => {
+  claim("tickets can be switched off, or the option is refused", async (kit, context) => {
     if (!kit.runtime.cipherLists) {
       assertThrows(() => kit.runtime.tlsContext(settings({ tickets: false })), Error, "tickets");
       return;
@@ -131,14 +131,14 @@ export function tlsContract(kit: Kit): void {
     assertNotMatch(await withOpenssl(kit, without, ["-tls1_2"], () => {}), ticket);
   });
 
-  claim("the server's order is refused where the library has its own", (kit) => {
+  claim("the server's cipher order is refused if the library has its own", (kit) => {
     const make = () => kit.runtime.tlsContext(settings({ cipherOrder: "server" }));
     if (kit.runtime.cipherLists) make();
     else assertThrows(make, Error, "rustls");
     return Promise.resolve();
   });
 
-  claim("a session tells protocol, cipher, server name and ALPN", async (kit, context) => {
+  claim("a session has protocol, cipher, server name and ALPN", async (kit, context) => {
     const named = ["-servername", "mail.example", "-alpn", "imap,smtp"];
     await withOpenssl(
       kit,
@@ -176,7 +176,7 @@ export function tlsContract(kit: Kit): void {
     );
   }, () => ({ alpn: ["smtp", "pop3"] }));
 
-  claim("a client's chain is told in DER, and whether it is trusted", async (kit) => {
+  claim("a session has the client's chain in DER, and whether it is trusted", async (kit) => {
     const cases = [
       { ca: [file("ca.pem")], trusted: true, required: true },
       { ca: [file("ca.pem")], trusted: true },
@@ -209,33 +209,36 @@ export function tlsContract(kit: Kit): void {
     });
   }, () => ({ requestCertificate: { ca: [file("ca.pem")], required: false } }));
 
-  claim("bytes read before are part of the handshake, cut at any byte", async (kit, context) => {
-    const server = accepting(kit);
-    for (let cut = 1, length = 2; cut < length; cut++) {
-      const { client, toServer, hello } = await tlsThrough(server.port, true);
-      const socket = await server.next();
-      const whole = await hello;
-      length = whole.length;
-      toServer.write(whole.subarray(0, cut));
-      const first = await readSome(socket, cut, cut % 2 ? "pause" : "hold");
-      const early = cut % 4 === 0;
-      if (early) { // the rest arrives while the stream is not read
-        await new Promise((written) => toServer.write(whole.subarray(cut), written));
-        await turns();
+  claim(
+    "bytes read before the handshake are part of it, wherever they are cut",
+    async (kit, context) => {
+      const server = accepting(kit);
+      for (let cut = 1, length = 2; cut < length; cut++) {
+        const { client, toServer, hello } = await tlsThrough(server.port, true);
+        const socket = await server.next();
+        const whole = await hello;
+        length = whole.length;
+        toServer.write(whole.subarray(0, cut));
+        const first = await readSome(socket, cut, cut % 2 ? "pause" : "hold");
+        const early = cut % 4 === 0;
+        if (early) { // the rest arrives while the stream is not read
+          await new Promise((written) => toServer.write(whole.subarray(cut), written));
+          await turns();
+        }
+        const taken = socket.startTls(context, first);
+        if (!early) toServer.write(whole.subarray(cut));
+        const stream = await within(taken, `handshake cut at ${cut}`);
+        client.write("ping");
+        assertStrictEquals(text(await readSome(stream, 4)), "ping");
+        stream.destroy();
+        client.destroy();
       }
-      const taken = socket.startTls(context, first);
-      if (!early) toServer.write(whole.subarray(cut));
-      const stream = await within(taken, `handshake cut at ${cut}`);
-      client.write("ping");
-      assertStrictEquals(text(await readSome(stream, 4)), "ping");
-      stream.destroy();
-      client.destroy();
-    }
-    server.close();
-  });
+      server.close();
+    },
+  );
 
   claim(
-    "what the client sends ahead of our reading is kept, close_notify is end",
+    "early data of the client is kept, and close_notify is an end",
     async (kit, context) => {
       const server = accepting(kit);
       const client = tlsClient(server.port);
@@ -321,7 +324,7 @@ export function tlsContract(kit: Kit): void {
     () => ({ maxVersion: "TLSv1.2" }),
   );
 
-  claim("FIN without close_notify is end, then output still flows", async (kit, context) => {
+  claim("FIN without close_notify is an end, and output still flows", async (kit, context) => {
     const server = accepting(kit);
     const { client, toServer } = await tlsThrough(server.port);
     const socket = await server.next();
@@ -346,7 +349,7 @@ export function tlsContract(kit: Kit): void {
   });
 
   claim(
-    "a paused stream holds the client up: memory stays bounded, nothing is lost",
+    "a paused stream stops the client: memory is bounded, and nothing is lost",
     async (kit, context) => {
       const size = 300_000_000;
       const server = accepting(kit);
@@ -386,7 +389,7 @@ export function tlsContract(kit: Kit): void {
   );
 
   claim(
-    "what the client has not taken can be seen on the socket below",
+    "unsent bytes can be counted on the socket below",
     async (kit, context) => {
       const server = accepting(kit);
       const { client, toServer } = await tlsThrough(server.port);
@@ -406,7 +409,7 @@ export function tlsContract(kit: Kit): void {
     kit.knowsDescriptor ? kit.skip : "Deno does not tell the descriptor",
   );
 
-  claim("what a pipe lends is sent whole, whatever the pipe lends next", async (kit, context) => {
+  claim("a lent buffer is sent whole, also if the pipe reuses it", async (kit, context) => {
     const server = accepting(kit);
     const { client, toServer } = await tlsThrough(server.port);
     const socket = await server.next();
@@ -457,41 +460,44 @@ export function tlsContract(kit: Kit): void {
     server.close();
   });
 
-  claim("write() says no, then drain, and every byte arrives in order", async (kit, context) => {
-    const server = accepting(kit);
-    const { client, toServer } = await tlsThrough(server.port);
-    const socket = await server.next();
-    const stream = await within(socket.startTls(context, NONE), "handshake");
-    toServer.pause();
-    const sent: number[] = [];
-    let total = 0;
-    const write = () => {
-      const chunk = new Uint8Array(50_000).fill(sent.length % 251);
-      sent.push(chunk.length);
-      total += chunk.length;
-      return stream.write(chunk);
-    };
-    while (write()) {
-      assert(total < 100_000_000, "write() never said no");
-      await new Promise((done) => setTimeout(done, 0));
-    }
-    const drained = event(stream, "drain");
-    let count = 0;
-    client.on("data", (part: Uint8Array) => {
-      for (let at = 0; at < part.length; at += 997) {
-        assertStrictEquals(part[at], Math.floor((count + at) / 50_000) % 251);
+  claim(
+    "write() returns false, drain follows, and all bytes arrive in order",
+    async (kit, context) => {
+      const server = accepting(kit);
+      const { client, toServer } = await tlsThrough(server.port);
+      const socket = await server.next();
+      const stream = await within(socket.startTls(context, NONE), "handshake");
+      toServer.pause();
+      const sent: number[] = [];
+      let total = 0;
+      const write = () => {
+        const chunk = new Uint8Array(50_000).fill(sent.length % 251);
+        sent.push(chunk.length);
+        total += chunk.length;
+        return stream.write(chunk);
+      };
+      while (write()) {
+        assert(total < 100_000_000, "write() never said no");
+        await new Promise((done) => setTimeout(done, 0));
       }
-      count += part.length;
-    });
-    const ended = within(new Promise<void>((done) => client.once("end", done)), "end");
-    toServer.resume();
-    await drained;
-    write();
-    stream.end();
-    await ended;
-    assertStrictEquals(count, total);
-    stream.destroy();
-    client.destroy();
-    server.close();
-  });
+      const drained = event(stream, "drain");
+      let count = 0;
+      client.on("data", (part: Uint8Array) => {
+        for (let at = 0; at < part.length; at += 997) {
+          assertStrictEquals(part[at], Math.floor((count + at) / 50_000) % 251);
+        }
+        count += part.length;
+      });
+      const ended = within(new Promise<void>((done) => client.once("end", done)), "end");
+      toServer.resume();
+      await drained;
+      write();
+      stream.end();
+      await ended;
+      assertStrictEquals(count, total);
+      stream.destroy();
+      client.destroy();
+      server.close();
+    },
+  );
 }

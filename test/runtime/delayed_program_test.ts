@@ -48,7 +48,7 @@ test("a program has descriptors 0 to 5 and no others, the control one a socket",
   close(program, ends);
 });
 
-test("each descriptor leads where it should, in both directions of the control socket", async () => {
+test("each descriptor is connected correctly, the control socket in both directions", async () => {
   const { program, ends } = await start(
     `read a; echo "0 $a"; printf Y >&3; read b <&3; read c <&4; echo "$b $c" >&5`,
   );
@@ -62,7 +62,7 @@ test("each descriptor leads where it should, in both directions of the control s
   close(program, ends);
 });
 
-test("a closed fd 1 is an end while the program runs on, and a closed end is told to it", async () => {
+test("a closed descriptor 1 is an end, and the program sees our closed end", async () => {
   const { program, ends } = await start("exec >&-; cat <&3; cat <&4; cat; echo done >&5");
   assertStrictEquals(text(await readAll(program.output)), "");
   for (const end of [ends.controlInput, ends.controlOutput, ends.tlsInput]) end.destroy();
@@ -90,7 +90,7 @@ for (const goes of [true, false]) {
   });
 }
 
-test("output written before the request is there, or comes within a turn, when it is seen", async () => {
+test("output written before the request arrives at most one turn after the request", async () => {
   for (let round = 0; round < 30; round++) {
     const { program, ends } = await start("echo out; printf y >&3; read end");
     let output = "";
@@ -109,7 +109,7 @@ test("output written before the request is there, or comes within a turn, when i
   }
 });
 
-test("no descriptor and no process is left, whatever was read, written or said", async () => {
+test("no descriptor and no process is left", async () => {
   const scripts = [
     "exit 0",
     "head -c 300000 /dev/zero",

@@ -89,7 +89,7 @@ test("orphans are reaped if asked for, and children of the runtime are not", asy
   assertStrictEquals(strangers.length, 0);
 });
 
-test("an end whose signal is lost is told of within two seconds", async () => {
+test("an exit whose signal is lost is reported within two seconds", async () => {
   const { launch, ended } = launcher();
   const child = launch();
   ended.push(child.pid);
@@ -119,7 +119,7 @@ test("a program is not looked up for every start, but again when it could not be
   await Promise.all(children.map(({ exited }) => exited));
 });
 
-test("a signal that the system refuses throws nothing: whoever ends programs has more to end", () => {
+test("a signal that the system refuses throws nothing", () => {
   const { launch, fail, killed } = launcher();
   const child = launch();
   fail(true);

@@ -42,11 +42,11 @@ test("the first executable file of that name in $PATH is taken", () => {
   assertStrictEquals(found([{ a: DIRECTORY }, { a: 0o644 }, { a: 0o755 }], "a"), "2/a");
 });
 
-test("a path stays as it is", () => {
+test("a path is not looked up in $PATH", () => {
   assertStrictEquals(found([{ a: 0o755 }], "./a"), "./a");
 });
 
-test("the error says whether there is such a file", () => {
+test("the error says whether the file exists", () => {
   assertStrictEquals(found([{}, { b: 0o755 }], "a"), "ENOENT");
   assertStrictEquals(found([{ a: DIRECTORY }], "a"), "ENOENT");
   assertStrictEquals(found([{ a: 0o644 }], "a"), "EACCES");

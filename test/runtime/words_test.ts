@@ -163,7 +163,7 @@ test("each text of rustls has its reason", () => {
   }
 });
 
-test("what the client began with tells rustls' refusals apart", () => {
+test("the first bytes of the client distinguish the refusals of rustls", () => {
   const first = (text: string) => new TextEncoder().encode(text);
   const corrupt = new Error(`received corrupt message of type InvalidCcs${BEHIND}`);
   const rows: [Uint8Array, string][] = [
@@ -181,7 +181,7 @@ test("what the client began with tells rustls' refusals apart", () => {
   assertEquals(rustls.refusal(reset, first("GET /")), { kind: "client gone", how: "reset" });
 });
 
-test("an alert that BoringSSL takes for a damaged record is an alert", () => {
+test("an alert that BoringSSL reports as a damaged record is reported as an alert", () => {
   const error = new Error("error:1:SSL routines:OPENSSL_internal:BAD_PACKET_LENGTH");
   assertEquals(boringssl.refusal(error, 48).reason, {
     kind: "alert",
@@ -196,7 +196,7 @@ test("an alert that BoringSSL takes for a damaged record is an alert", () => {
   assertStrictEquals(kindOf(boringssl.refusal(error).reason as StreamReason), "malformed");
 });
 
-test("an error of the socket is told by its code", () => {
+test("an error of the socket is recognised by its code", () => {
   const of = (code: string) => lost(Object.assign(new Error("text"), { code }));
   for (const code of ["ECONNRESET", "ECONNABORTED", "EPIPE"]) {
     assertEquals(of(code), { kind: "client gone", how: "reset" });

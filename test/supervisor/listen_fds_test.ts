@@ -242,13 +242,13 @@ test("the supervisor is notified even if its socket's path is out of reach", asy
   }
 });
 
-test("a supervisor that has gone is reported, and does not end the server", async () => {
+test("an exited supervisor is reported, and the server goes on", async () => {
   const { reports } = await under("none", { NOTIFY_SOCKET: "/nowhere/notify" }, "tell");
   const line = "unable to write to $NOTIFY_SOCKET: connect: no such file or directory (ENOENT)";
   assertEquals(reports, [line]);
 });
 
-test("an address that nothing can be sent to ends the start", async () => {
+test("a NOTIFY_SOCKET that cannot be written to stops the start", async () => {
   const { message } = await under("none", { NOTIFY_SOCKET: "relative" });
   assertMatch(message ?? "", /^unable to use \$NOTIFY_SOCKET: 'relative' is not an absolute path/);
 });
@@ -259,7 +259,7 @@ test("--notify-fd gets one newline and is closed", async () => {
   assertEquals([reports, three], [[], null]);
 });
 
-test("until then the descriptor is closed on exec", async () => {
+test("before the newline the descriptor is closed on exec", async () => {
   assertStrictEquals((await under("output", {}, "wait", "3")).three?.closeOnExec, true);
 });
 

@@ -161,14 +161,14 @@ test("revocation is checked for the leaf or for all, also without lists if that 
   }
 });
 
-test("a certificate that cannot be read is FAILED, also where nobody is trusted", () => {
+test("an unreadable certificate is FAILED, also without authorities", () => {
   const { auths } = bench("none", { CCAFILE: EMPTY });
   assertStrictEquals(verdict(auths.get(), leaf), "GENEROUS");
   const broken = { ...leaf, der: leaf.der.subarray(1) };
   assertMatch(verdict(auths.get(), broken), /^FAILED:unreadable certificate: x509: /);
 });
 
-test("folders serve as files do", () => {
+test("folders have the same effect as files", () => {
   const some = join(folder, "some");
   fs.mkdirSync(some);
   fs.copyFileSync(ROOT, join(some, "root.pem"));
@@ -179,7 +179,7 @@ test("folders serve as files do", () => {
   assertStrictEquals(outcome(asked("none", both)), "optional 2 FAILED SUCCESS NONE");
 });
 
-test("a rule lies over the server's environment, variable by variable", () => {
+test("a rule overrides single variables of the server's environment", () => {
   const env = { CAFILE: ROOT };
   const rows: [option: ClientCertificate, rule: Variables, expected: string][] = [
     ["none", {}, "none"],
@@ -202,7 +202,7 @@ test("a rule lies over the server's environment, variable by variable", () => {
   assertStrictEquals(outcome(auth), `required 1 ${JUDGED}`);
 });
 
-test("to require certificates without anybody to trust is fatal, and so are files that do not serve", () => {
+test("required certificates without authorities are fatal, and so are unusable files", () => {
   const damaged = join(folder, "damaged.pem");
   fs.writeFileSync(damaged, fs.readFileSync(ROOT, "utf8").replace(/\n.{8}/, "\nAAAAAAAA"));
   const rows: [option: ClientCertificate, env: Variables, message: RegExp][] = [
@@ -358,7 +358,7 @@ test("a broken renewal is logged once, the old authorities stay, and the next go
   assertStrictEquals(verdict(auths.get(), second), "SUCCESS");
 });
 
-test("each new failure of a file is said once, and again after it has been good", () => {
+test("each new failure of a file is reported once, and again after a repair", () => {
   const path = authorities("kinds.pem", root);
   const good = fs.readFileSync(path);
   const { auths, said, later } = bench("valid", { CAFILE: path });
@@ -389,7 +389,7 @@ test("each new failure of a file is said once, and again after it has been good"
   assertStrictEquals(said.length, 1, "SIGHUP asks for it again");
 });
 
-test("a broken file that comes into a folder is said, and taken once it has been repaired", () => {
+test("a broken new file in a folder is reported, and used after its repair", () => {
   for (const variable of ["CADIR", "CCADIR"]) {
     const some = join(folder, `repair-${variable}`);
     fs.mkdirSync(some);
@@ -434,7 +434,7 @@ test("settings in use stay while rules name many others", () => {
   }
 });
 
-test("names of authorities that do not fit into the request are an error with its remedy", () => {
+test("too many names of authorities are an error with a remedy", () => {
   // Each name takes 1,025 bytes, and two for its length.
   const holders = Array.from(
     { length: 64 },

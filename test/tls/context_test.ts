@@ -86,7 +86,7 @@ test("when the certificate that is served expires, its successor in the file tak
   assertEquals(said(), [], "nothing was renewed");
 });
 
-test("an intermediate that has expired or will soon is warned of, as the leaf is", () => {
+test("an intermediate that has expired or expires soon causes a warning", () => {
   const int = certify({ name: "int", by: root, ca: true, ...dates(90 * DAY, 3 * DAY) });
   const leaf = certify({ name: "leaf", by: int, ...dates(20 * DAY, 10 * HOUR) });
   const { contexts, go, said } = bench(leaf, int);
@@ -110,7 +110,7 @@ test("an intermediate that has expired or will soon is warned of, as the leaf is
   assertMatch(said().join("\n"), /\/CN=int of its chain expired on 2030-01-04/);
 });
 
-test("a broken file is said once, the old certificate stays, and the file is said to be good again", () => {
+test("a broken file is reported once, the old certificate stays, and the repair is reported", () => {
   const leaf = certify({ name: "leaf", by: root });
   const next = certify({ name: "leaf", by: root, keyOf: leaf });
   const { contexts, served, go, said } = bench(leaf);
@@ -154,7 +154,7 @@ const LIFETIMES: [life: number, left: number, soon: boolean, text: string][] = [
   [90, -1, false, "-24 hours"],
 ];
 
-test("a warning comes with a third of the life left, and at most 30 days before the end", () => {
+test("a warning comes in the last third of the lifetime, and at most 30 days before the end", () => {
   for (const [life, left, soon, text] of LIFETIMES) {
     const time = (ms: number) => ({ ms, text: "" });
     const dates = {

@@ -15,7 +15,7 @@ test("a client has the same fingerprint in one record and in several", () => {
   assertStrictEquals(fingerprint(concat([CHROMIUM, Uint8Array.of(20, 3, 3, 0, 1, 1)])), whole);
 });
 
-test("what is not a complete ClientHello has no fingerprint", () => {
+test("an incomplete ClientHello has no fingerprint", () => {
   const rows: [string, Uint8Array][] = [
     ["nothing", new Uint8Array(0)],
     ["half a hello", CHROMIUM.subarray(0, 700)],

@@ -65,13 +65,13 @@ const CHAINS: [claim: string, holders: Holder[], expected: number[], now?: numbe
   ["a root is sent too", [leaf, oldInt, int, root], [0, 2, 3]],
 ];
 
-test("of several leaves or issuers a valid one is sent, wherever it stands in the file", () => {
+test("a valid leaf and issuer are sent, wherever they are in the file", () => {
   for (const [claim, holders, expected, now] of CHAINS) {
     assertEquals(sent(holders, now), expected, claim);
   }
 });
 
-test("when the choice may change next is known", () => {
+test("the time of the next change of choice is known", () => {
   const until = (now: number): number | undefined =>
     serverKeyPairs([file("x.pem", pem(leaf, int, nextInt))], [KEY], undefined, now)[0]?.until;
   assertStrictEquals(until(NOW), YEAR(2031));
@@ -79,7 +79,7 @@ test("when the choice may change next is known", () => {
   assertStrictEquals(until(YEAR(2036)), Infinity);
 });
 
-test("TRUSTED CERTIFICATE is taken in a certificate file, without its trust settings", () => {
+test("TRUSTED CERTIFICATE is accepted in a certificate file, without its trust settings", () => {
   const settings = [0x30, 0x0a, 0x30, 0x08, 6, 6, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4];
   const trusted = encodePem("TRUSTED CERTIFICATE", Uint8Array.of(...leaf.der, ...settings));
   const [pair] = serverKeyPairs([file("x", trusted + pem(int))], [KEY], undefined, NOW);
@@ -238,7 +238,7 @@ test("an encrypted key in DER is read with its password", () => {
   assertThrows(() => serverKeyPairs(files, keys, "b"), Error, /the password is wrong/);
 });
 
-test("a certificate of version 1 or with serial number 0 is taken for no list and no request", () => {
+test("a certificate of version 1 or with serial number 0 is not mistaken for a list or request", () => {
   openssl(
     "req",
     "-x509",

@@ -4,7 +4,7 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { RecentlyUsed } from "../../src/tls/recently_used.ts";
 
-test("the value unused longest makes room, and those that last never do", () => {
+test("the least recently used value is removed, and permanent ones never", () => {
   const values = new RecentlyUsed<number>(2);
   values.addLasting("own", 0);
   values.add("a", 1);

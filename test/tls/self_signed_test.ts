@@ -22,7 +22,7 @@ test("the certificate is signed by its own key and carries its fingerprint", () 
   assertStrictEquals(fingerprintSha256, createHash("sha256").update(certificate.raw).digest("hex"));
 });
 
-test("it names localhost, the given hosts and addresses, and nothing that is neither", () => {
+test("the certificate names localhost, the given hosts and addresses, and nothing else", () => {
   const certificate = read(
     makeSelfSigned([
       "Host.example",
@@ -52,7 +52,7 @@ test("it names localhost, the given hosts and addresses, and nothing that is nei
   assert(matchesAddress(certificate, Uint8Array.of(127, 0, 0, 1)));
 });
 
-test("it serves TLS for 30 days from an hour ago and signs nothing else", () => {
+test("the certificate is valid for 30 days and can only serve TLS", () => {
   const now = Date.UTC(2026, 10, 21, 9, 46, 1);
   const certificate = read(makeSelfSigned([], now).certPem);
   assertStrictEquals(certificate.notBefore.ms, now - 3_600_000);
@@ -66,7 +66,7 @@ test("it serves TLS for 30 days from an hour ago and signs nothing else", () => 
   assertEquals(certificate.basicConstraints, { ca: false });
 });
 
-test("serial numbers are positive, 16 bytes and never the same", () => {
+test("serial numbers are positive, have 16 bytes and differ", () => {
   const serials = Array.from({ length: 50 }, () => read(makeSelfSigned([]).certPem).serial);
   for (const serial of serials) {
     assertStrictEquals(serial.length, 16);

@@ -46,7 +46,7 @@ function variables(chain: ReturnType<typeof sentChain>): Map<string, string> {
   });
 }
 
-test("variables do not read what verification has read", () => {
+test("variables reuse certificates that verification has read", () => {
   const ders = counted();
   const chain = sentChain(ders);
   const trust = makeTrust([{ path: "root.pem", bytes: root.der }]);
@@ -58,7 +58,7 @@ test("variables do not read what verification has read", () => {
   assertEquals(ders.map(({ elements }) => elements), before);
 });
 
-test("a certificate that is only shown is read once, and those above it never", () => {
+test("a certificate for variables is read once, and its issuers never", () => {
   const ders = counted();
   const chain = sentChain(ders);
   const log = new Log({ verbosity: 0, form: "text", name: "t" });

@@ -110,7 +110,7 @@ test("without names and SNI_STRICT the hello is not looked at", () => {
   assertStrictEquals(select({}, "a.example", "b.example"), select({}));
 });
 
-test("names that are properties of every object are no names", () => {
+test("property names of objects are not server names", () => {
   const { select } = made({ ...DEFAULT, ...named("a.example") });
   for (const name of ["constructor", "__proto__", "toString"]) {
     assertStrictEquals(select({}, name), select({}));
@@ -127,7 +127,7 @@ test("SNI_STRICT can come from a rule, and be taken back by one", () => {
   assertMatch(strict.select({ SNI_STRICT: undefined }, "x.example"), /^context/);
 });
 
-test("a rule that removes the certificate of a name has the default one sent", () => {
+test("if a rule removes the certificate of a name, the default one is sent", () => {
   const { select } = made({ ...DEFAULT, ...named("a.example") });
   assertNotStrictEquals(select({}, "a.example"), select({}));
   const removed = { "CERTFILE:a.example": undefined, "KEYFILE:a.example": undefined };

@@ -283,7 +283,7 @@ test("a bad revocation list never lets a revoked client in", () => {
   assertStrictEquals(named.trusts(), "", "authorities are renewed although the list is missing");
 });
 
-test("what is named to clients is read in the same way", () => {
+test("CCAFILE and CCADIR are read in the same way", () => {
   const names = ({ auths }: Bench): number | undefined => auths.get()?.names.length;
   put(CAFILE, pem(A));
   fill({ "b.pem": pem(B), "x.pem": BROKEN });

@@ -61,7 +61,7 @@ test("a folder of plain files is read, files of other names are not", () => {
   );
 });
 
-test("in a folder with hashed names these alone count, lists included", () => {
+test("in a folder with hashed names only these files are read", () => {
   write("hashed/root.pem", pem(root));
   write("hashed/other.pem", pem(other));
   symlinkSync("other.pem", join(folder, "hashed/01234567.0"));
@@ -74,7 +74,7 @@ test("in a folder with hashed names these alone count, lists included", () => {
   assertStrictEquals(accepts(trustOf({ caDir }), certify({ name: "x", by: root })), true);
 });
 
-test("file and folder add up", () => {
+test("the authorities of file and folder are all trusted", () => {
   const caFile = write("file.pem", pem(other));
   const trust = trustOf({ caFile, caDir: join(folder, "plain") });
   assertStrictEquals(accepts(trust), true);

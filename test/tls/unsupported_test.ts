@@ -13,7 +13,7 @@ import { thisRuntime } from "../runtime/kits.ts";
 
 const REFUSED = /^\$\w+ is not supported by sslserver\//;
 
-test("set for the server, it stops the start", async () => {
+test("an unsupported variable of the server stops the start", async () => {
   for (const name of UNSUPPORTED_VARIABLES) {
     const options: ServeOptions = { port: 0, selfSigned: true, verbosity: 0, env: { [name]: "x" } };
     const error = await assertRejects(() => serve(options, () => {}), UsageError, REFUSED);
@@ -21,7 +21,7 @@ test("set for the server, it stops the start", async () => {
   }
 });
 
-test("set by a rule, it refuses the connection", async () => {
+test("an unsupported variable of a rule refuses the connection", async () => {
   const { certPem: chain, keyPem: key } = makeSelfSigned(["localhost"]);
   const contexts = new Contexts({
     runtime: await thisRuntime(),

@@ -96,7 +96,7 @@ test("a client's chain gives its variables, its issuers after it", () => {
   }
 });
 
-test("what the peer chose is escaped: reason, server name, protocol, alternative names", () => {
+test("texts of the peer are escaped: reason, server name, protocol, alternative names", () => {
   const client = certificate({
     extensions: [alternativeNames([0x82, "good\0.evil"], [0x81, "a\nb@c"])],
   });
@@ -149,7 +149,7 @@ function size(variables: ReadonlyMap<string, string>): number {
   return [...variables].reduce((sum, [name, value]) => sum + name.length + value.length + 2, 0);
 }
 
-test("a client fills neither a variable nor the environment", () => {
+test("the variables of a client are limited in size", () => {
   const field: SampleAttribute = ["2.5.4.3", TAG.utf8, "\n".repeat(15_000)];
   const subject = dn([field], [field]);
   const client = certificate({ subject });
@@ -164,7 +164,7 @@ test("a client fills neither a variable nor the environment", () => {
   assert(!short.has("SSL_CLIENT_CERT_CHAIN_16"));
 });
 
-test("as many attributes as are read do not fill the environment", () => {
+test("the maximum number of attributes does not fill the environment", () => {
   const long = "abcde".repeat(45);
   const rdns = Array.from({ length: 256 }, () => [["2.5.4.3", TAG.utf8, long] as const]);
   const variables = clientVariables(

@@ -70,7 +70,7 @@ test("no certificate, an unreadable one and too many are refused", () => {
   assertStrictEquals(reasonOf(leaf.der, ...many), "certificate chain too long");
 });
 
-test("an empty trust accepts no client, whatever is sent", () => {
+test("without authorities no client is accepted", () => {
   const nobody = makeTrust([]);
   assertStrictEquals(
     verdict([leaf, sub, root], nobody, { depth: 9 }),
@@ -208,7 +208,7 @@ test(`a good chain is found among ${MAX_FOREIGN_SIGNATURES} certificates of one 
   );
 });
 
-test("good signatures by keys of the client's own are counted as bad ones are", () => {
+test("valid signatures by the client's own keys count like invalid ones", () => {
   // Each of these is a valid issuer of the client's certificate, but no path leads to a root.
   const own = certify({ name: "own", ca: true });
   const client = certify({ name: "client", by: own });
@@ -232,7 +232,7 @@ test("a long chain of good signatures does not exceed the limit", () => {
   assertStrictEquals(verdict([client, ...chain], trustOf(root), { depth: 20 }), "OK");
 });
 
-test("a chain of more bytes than a TLS library takes is not read", () => {
+test("a chain longer than the limit of TLS libraries is not read", () => {
   const large = new Uint8Array(MAX_SENT_BYTES - leaf.der.length - sub.der.length + 1);
   const options = { depth: 1, now: NOW, purpose: "client" } as const;
   const found = verifyChain(sentChain([leaf.der, sub.der, large]), trustOf(root), options);

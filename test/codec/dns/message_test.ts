@@ -45,7 +45,7 @@ const SAMPLE = message({
   authority: [soa("test", 300, 120)],
 });
 
-test("an answer's records are read, other types and classes stepped over", () => {
+test("records of an answer are read, and other types and classes are skipped", () => {
   const got = decodeDnsMessage(SAMPLE);
   assertEquals(got, {
     id: 0x1234,
@@ -108,7 +108,7 @@ const address = (i: number, owner: Uint8Array = POINTER) =>
 const times = (n: number, make: (i: number) => Uint8Array) =>
   Array.from({ length: n }, (_, i) => make(i));
 
-test("of many addresses the first 256 are kept, of many names and CNAMEs 16", () => {
+test("the first 256 addresses are kept, and the first 16 names and CNAMEs", () => {
   const count = (answers: Uint8Array[], wanted: DnsQueryType) =>
     decodeDnsMessage(message({ question: WWW, answers }), wanted).answers.length;
   const addresses = times(1000, (i) => address(i));

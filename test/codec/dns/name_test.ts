@@ -43,7 +43,7 @@ for (const [title, bytes, text] of SAMPLES) {
 
 const lower = (text: string) => text.replace(/[A-Z]/g, (c) => c.toLowerCase());
 
-test("a pointer to an earlier name is followed and reading goes on behind it", () => {
+test("a pointer to an earlier name is followed, and reading continues after the pointer", () => {
   const bytes = concat([wire("example", "org"), Uint8Array.of(3), fromLatin1("www\xc0\x00rest")]);
   const reader = new Reader(bytes, "dns", 13);
   assertStrictEquals(readDnsName(reader, "name"), "www.example.org");

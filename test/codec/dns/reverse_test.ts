@@ -16,7 +16,7 @@ for (const [ip, name] of NAMES) {
   test(`the reverse name of ${ip} is ${name}`, () => assertStrictEquals(reverseName(ip), name));
 }
 
-test("a text that is not an address has no reverse name and no bytes", () => {
+test("text that is not an address has no reverse name", () => {
   for (
     const text of [
       "",
@@ -36,7 +36,7 @@ test("a text that is not an address has no reverse name and no bytes", () => {
   }
 });
 
-test("addresses are the same however they are written", () => {
+test("all spellings of an address are equal", () => {
   assert(sameAddress("2001:DB8:0:0:0:0:0:1", "2001:db8::1"));
   assert(sameAddress("::ffff:10.0.0.1", "10.0.0.1"));
   assert(sameAddress("fe80::1%eth0", "fe80::1"));

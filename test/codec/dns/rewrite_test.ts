@@ -31,12 +31,12 @@ for (const [host, names] of ROWS) {
   });
 }
 
-test("each rule is followed once, in order", () => {
+test("each rule is applied once, in order", () => {
   assertEquals(qualify("a", parseRewriteRules("=a:b\n=b:c\n=a:d\n=c:c.\n*.:")), ["c"]);
   assertEquals(qualify("x.y.y", parseRewriteRules("*.y:")), ["x.y"]);
 });
 
-test("a rule may add a search list, blanks at its end do not count", () => {
+test("a rule may add a search list, and blanks at its end are ignored", () => {
   assertEquals(qualify("lion", parseRewriteRules("?:+.h.test+.test \t\r\n")), [
     "lion.h.test",
     "lion.test",
@@ -60,7 +60,7 @@ test("a search list applies to names without dots", () => {
   ]);
 });
 
-test("a file of a million lines and a name of a thousand endings stay within bounds", () => {
+test("a file of a million lines and a name of a thousand labels are limited", () => {
   assertStrictEquals(parseRewriteRules("=a:b\n".repeat(1_000_000)).length, 1000);
   assertStrictEquals(qualify("x" + "+.y".repeat(1000), []).length, 16);
 });

@@ -205,7 +205,7 @@ for (const [what, bytes, expected] of REFUSED) {
   });
 }
 
-test("of 256 transport bytes 7 are taken, and only TCP gives addresses", () => {
+test("7 of 256 transport bytes are accepted, and only TCP gives addresses", () => {
   const taken: number[] = [];
   const telling: number[] = [];
   for (let transport = 0; transport < 256; transport++) {
@@ -222,14 +222,14 @@ test("of 256 transport bytes 7 are taken, and only TCP gives addresses", () => {
   assertEquals(telling, [0x11, 0x21]);
 });
 
-test("what is refused is refused as soon as it can be", () => {
+test("a wrong header is refused at the first wrong byte", () => {
   assertThrows(() => decodeProxy(fromLatin1("PRO ")), DecodeError);
   assertThrows(() => decodeProxy(unhex("0d0a0d0b")), DecodeError);
   assertThrows(() => decodeProxy(v2(0x31, 0x11, BODY4).subarray(0, 13)), DecodeError);
   assertThrows(() => decodeProxy(v2(0x21, 0x99, BODY4).subarray(0, 16)), DecodeError);
 });
 
-test("a beginning is known for one, byte by byte", () => {
+test("the beginning of a header is recognised byte by byte", () => {
   assertStrictEquals(beginsLikeProxy(new Uint8Array(0)), "maybe");
   assertStrictEquals(beginsLikeProxy(fromLatin1("PROXY")), "maybe");
   assertStrictEquals(beginsLikeProxy(fromLatin1("PROXY ")), "yes");

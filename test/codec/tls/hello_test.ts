@@ -96,7 +96,7 @@ for (const [what, type, bytes, read] of MALFORMED) {
   });
 }
 
-test("a server hello says its version, and whether it asks for another hello", () => {
+test("a ServerHello shows its version, and whether it is a HelloRetryRequest", () => {
   const chosen = [{ type: 43, body: Uint8Array.of(3, 4) }];
   const rows: [ReturnType<typeof serverHello>, number, boolean][] = [
     [serverHello({}), 0x0303, false],

@@ -37,7 +37,7 @@ test("cipher suites have openssl's standard names", () => {
   }
 });
 
-test("names stand before their numbers", () => {
+test("names are printed before their numbers", () => {
   assertStrictEquals(cipherSuite(0x1301), "TLS_AES_128_GCM_SHA256 (0x1301)");
   assertStrictEquals(cipherSuite(0x5600), "TLS_FALLBACK_SCSV (0x5600)");
   assertStrictEquals(cipherSuite(0x0005), "TLS_RSA_WITH_RC4_128_SHA (0x0005)");

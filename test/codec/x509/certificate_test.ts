@@ -72,7 +72,7 @@ test("serial numbers of every sign and size print as decimals", () => {
   }
 });
 
-test("times are read in both formats with the turn of the century at 1950", () => {
+test("times are read in both formats, and years from 50 on belong to the 20th century", () => {
   const cases: [number, string, string][] = [
     [TAG.utcTime, "490101000000Z", "Jan  1 00:00:00 2049 GMT"],
     [TAG.utcTime, "500101000000Z", "Jan  1 00:00:00 1950 GMT"],

@@ -25,7 +25,7 @@ test("a list gives its issuer, dates and serial numbers", () => {
   assertEquals(crl.signed.signature, new Uint8Array(8));
 });
 
-test("a list with every extension that changes nothing is read", () => {
+test("a list with harmless extensions is read", () => {
   assertEquals([...readCrl(richList()).revoked], ["0102", "00ff", "03"]);
 });
 
@@ -127,7 +127,7 @@ test("an entry of another issuer's certificate makes a list partial, critical or
   }
 });
 
-test("an entry that a complete list calls removed is revoked", () => {
+test("an entry with the reason removeFromCRL in a complete list counts as revoked", () => {
   const removed = extension("2.5.29.21", element(0x0a, Uint8Array.of(8)));
   assertEquals([...readCrl(list({ entries: sequence(entry([5], removed)) })).revoked], ["05"]);
 });
@@ -150,7 +150,7 @@ test("a list above 16 MiB is refused unread", () => {
   assertThrows(() => readCrl(new Uint8Array((16 << 20) + 1)), Error, /above 16777216 bytes/);
 });
 
-test("a list of 100,000 entries is read in good time", () => {
+test("a list of 100,000 entries is read quickly", () => {
   const one = entry([1, 2, 3, 4]);
   const entries = new Uint8Array(one.length * 100_000);
   for (let i = 0; i < 100_000; i++) {

@@ -75,7 +75,7 @@ test("every string type becomes the text it stands for", () => {
   }
 });
 
-test("what would break a line or has no UTF-8 form is escaped in components", () => {
+test("line breaks and bytes without a UTF-8 form are escaped in components", () => {
   const cases: [number, Uint8Array, string][] = [
     [TAG.utf8, utf8("a\nSSL_CLIENT_VERIFY=SUCCESS"), "a\\0ASSL_CLIENT_VERIFY=SUCCESS"],
     [TAG.utf8, utf8("good\0evil"), "good\\00evil"],
@@ -94,7 +94,7 @@ test("what would break a line or has no UTF-8 form is escaped in components", ()
   }
 });
 
-test("a value that is no string is printed as its encoding", () => {
+test("a value that is not a string is printed as its encoding", () => {
   const value = sequence(element(TAG.integer, Uint8Array.of(5)));
   const subject = readCertificate(certificate({
     subject: sequence(
@@ -104,7 +104,7 @@ test("a value that is no string is printed as its encoding", () => {
   assertStrictEquals(oneLine(subject), "/CN=0\\x03\\x02\\x01\\x05");
 });
 
-test("a long text is cut and says so, never within a character", () => {
+test("a long text is cut between characters and marked as cut", () => {
   assertStrictEquals(escapeText("a".repeat(MAX_TEXT)).length, MAX_TEXT);
   const long = escapeText("a".repeat(MAX_TEXT + 1));
   assertStrictEquals(long.length, MAX_TEXT);

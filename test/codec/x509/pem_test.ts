@@ -6,7 +6,7 @@ import { decodePem, encodePem } from "../../../src/codec/x509/pem.ts";
 const decode = (text: string) => decodePem(fromLatin1(text));
 const FIVE = "-----BEGIN X-----\nAQIDBAU=\n-----END X-----\n";
 
-test("blocks come in order and the text around them is skipped", () => {
+test("blocks are returned in order, and the text around them is skipped", () => {
   const blocks = decode(`subject=x\n${FIVE}\n  more\n${FIVE.replaceAll("X", "RSA PRIVATE KEY")}`);
   assertEquals(blocks.map(({ label }) => label), ["X", "RSA PRIVATE KEY"]);
   assertEquals(blocks.map(({ bytes }) => [...bytes]), [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]);
@@ -43,7 +43,7 @@ test("the headers of an encrypted key are read, continued lines too", () => {
   assertEquals([...block?.bytes ?? []], [1]);
 });
 
-test("what is encoded is 64 characters a line and decodes to the same bytes", () => {
+test("encoded text has 64 characters per line and decodes to the same bytes", () => {
   for (let length = 0; length < 200; length++) {
     const bytes = Uint8Array.from({ length }, (_, i) => i * 7 + length);
     const text = encodePem("CERTIFICATE", bytes);
@@ -136,7 +136,7 @@ test("a block without its BEGIN line is an error", () => {
   assertThrows(() => decode(`${FIVE}AQIDBAU=\n${END}\n`), Error, /damaged BEGIN or END at line 5$/);
 });
 
-test("files of two bytes a character are an error, whichever comes first", () => {
+test("UTF-16 files are an error, in both byte orders", () => {
   for (const text of [`\xff\xfe${wide(CRL)}`, `\xfe\xff\0${wide(CRL).slice(0, -1)}`]) {
     assertThrows(() => decode(text), Error, /damaged BEGIN or END at line 1$/);
   }
@@ -148,7 +148,7 @@ test("a byte order mark is skipped wherever a block may begin", () => {
   assertEquals(blocks.map(({ label }) => label), ["X", "X509 CRL", "X509 CRL"]);
 });
 
-test("text that only speaks of beginnings and ends is text", () => {
+test("text that only mentions BEGIN and END is skipped", () => {
   const text = [
     "Subject: CN = front-end.example, O = Legend Certificate",
     "#-----BEGIN CERTIFICATE-----",

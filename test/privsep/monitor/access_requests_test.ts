@@ -129,7 +129,7 @@ test("a client that no rule allows gets no program, whatever the worker says", a
   });
 });
 
-test("with -H no name that a worker claims counts", async () => {
+test("with -H a name that a worker claims is ignored", async () => {
   await withRules({ argv: ["-H"] }, async (_made, puppet) => {
     const why = await refused(puppet, { ip: "198.51.100.1", host: "example.org" });
     assertStrictEquals(why, "the rules deny this connection");
@@ -182,7 +182,7 @@ test("rules that changed after the verdict decide what runs", async () => {
   });
 });
 
-test("a flood of questions is answered in turns, one worker after the other, and has a limit", async () => {
+test("many requests are answered in turns between workers, up to a limit", async () => {
   const asked: string[] = [];
   let slow = 0;
   const byAddress = (ip: string) => {

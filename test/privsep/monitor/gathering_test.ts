@@ -64,13 +64,13 @@ test("a scrape gets the sum of all workers, once the last has answered", () => {
   }]);
 });
 
-test("a worker alone is answered at once", () => {
+test("a single worker is answered at once", () => {
   const { gathering: g, workers: [a] } = gathering(1);
   g.scrape(a, 1, counts(1, 2, 3));
   assertEquals(a.sums, [1, 2, 3]);
 });
 
-test("a silent worker is left out except for its last counts, and is counted as silent", async () => {
+test("a silent worker contributes its last counts, and is counted as silent", async () => {
   const { gathering: g, workers: [a, b, c] } = gathering(3, 20);
   g.take(c, 0, counts(100, 0, 200));
   const answered = new Promise<void>((resolve) => a.told = resolve);
@@ -135,7 +135,7 @@ test("if the worker that asked ends, its successor may ask", () => {
   assertEquals(next.sums, [11, 0.75, 20]);
 });
 
-test("fractions that come to less in another order are shown as before", () => {
+test("sums do not depend on the order of addition", () => {
   const { gathering: g, serving, workers: [a, b, c] } = gathering(3);
   serving.clear();
   const scrape = (asker: Fake, id: number, own: number): number => {

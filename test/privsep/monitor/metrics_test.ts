@@ -92,7 +92,7 @@ test("an address that cannot be bound is fatal", () => {
   }
 });
 
-test("the socket's file goes with the server, and a successor's stays", async () => {
+test("the server removes its own socket file, and not a successor's", async () => {
   const bind = async (path: string): Promise<net.Server> => {
     const server = net.createServer().listen({ path });
     await new Promise((resolve) => server.once("listening", resolve));

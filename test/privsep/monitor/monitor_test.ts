@@ -569,7 +569,7 @@ test("a worker that dies between its slot and its program starts nothing", async
   for (const fd of [first.input, first.output]) made.libc.close(fd);
 });
 
-test("what a dead worker held is released: the next client of the address is let in", async () => {
+test("the counts of a dead worker are released", async () => {
   const made = await serving({ workers: 2 });
   const [bad, good] = made.puppets as [Puppet, Puppet];
   const limits = { perAddress: 1, network: { key: "rule", count: 1 } };
@@ -586,7 +586,7 @@ test("what a dead worker held is released: the next client of the address is let
   await made.close();
 });
 
-test("starts beyond what may wait are refused, and the neighbour has its turn", async () => {
+test("too many waiting starts are refused, and another worker is not affected", async () => {
   const made = await serving({ workers: 2, argv: ["-c", "1", "--pending", "100"] });
   const [bad, good] = made.puppets as [Puppet, Puppet];
   const held = await startOne(bad, 1);
@@ -643,7 +643,7 @@ test("starts that wait with many empty variables are refused beyond 64 MB, too",
   for (const fd of [held.input, held.output]) made.libc.close(fd);
 });
 
-test("a worker that reads nothing is ended before its answers fill the memory", async () => {
+test("a worker that does not read is killed before its answers fill the memory", async () => {
   const made = await serving({ workers: 2, argv: ["-c", "1", "--pending", "1"] });
   const [bad, good] = made.puppets as [Puppet, Puppet];
   const program = await startOne(good, 1);
@@ -713,7 +713,7 @@ test("descriptors that a worker sends do not pile up in the monitor", async () =
   for (const end of [program, own]) [end.input, end.output].forEach((fd) => made.libc.close(fd));
 });
 
-test("draining waits for the workers that are not settled, and for no others", async () => {
+test("draining waits only for workers that are not settled", async () => {
   const made = await serving({ workers: 2 });
   const [first, second] = made.puppets as [Puppet, Puppet];
   let closed = false;
@@ -732,7 +732,7 @@ test("draining waits for the workers that are not settled, and for no others", a
   for (const fd of [program.input, program.output]) made.libc.close(fd);
 });
 
-test("a worker that never settles holds the monitor up for a second", async () => {
+test("a worker that never settles delays the monitor by one second", async () => {
   const made = await serving();
   const begun = performance.now();
   made.monitor.drain();
@@ -770,7 +770,7 @@ test("the second SIGTERM ends a worker that keeps the port", async () => {
   await made.close();
 });
 
-test("a worker that does not come to serve is ended: fatal at first, tried again later", async () => {
+test("a worker that does not serve in time is killed: fatal at start, later it is replaced", async () => {
   const timeouts = { start: 300, leave: 10_000 };
   const mute = await stage({ timeouts });
   await assertRejects(() => within(mute.started, "start"), Error, /^unable .* within 0\.3 s$/);
@@ -864,7 +864,7 @@ test("a worker that is replaced gets the slots that are free when it serves", as
   await made.close();
 });
 
-test("a slot is lent to the worker that waits for one, and -c holds over both", async () => {
+test("a free slot goes to the worker that waits for it, and -c holds for both", async () => {
   const made = await serving({ workers: 2, argv: ["-c", "2"] });
   const [a, b] = made.puppets as [Puppet, Puppet];
   const one = await startOne(a, 1);
@@ -889,7 +889,7 @@ test("a worker that waits for more slots than it can have connections is ended",
     puppet.say(concat(Array.from({ length: 3000 }, () => plain("WANT"))));
   }, /privsep: want: too often/));
 
-test("what a dead worker was lent, and waited for, is free again", async () => {
+test("the slots and requests of a dead worker are released", async () => {
   const made = await serving({ workers: 2, argv: ["-c", "2"] });
   const [bad, good] = made.puppets as [Puppet, Puppet];
   const program = await startOne(good, 1);

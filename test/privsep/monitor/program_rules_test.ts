@@ -57,7 +57,7 @@ test("the variables that the monitor's own rules set for this peer only", () => 
   }
 });
 
-test("an early rule that says something decides alone; a silent one adds nothing", () => {
+test("a matching early rule decides alone, and others have no effect", () => {
   const early = book('192.0.2.1:allow,E="early"');
   const late = book('192.0.2.1:allow,L="late"', '192.0.2.2:allow,L="late"');
   assertEquals([...programRules({ early, late }, peer("192.0.2.1"))], [["E", "early"]]);
@@ -65,7 +65,7 @@ test("an early rule that says something decides alone; a silent one adds nothing
   assertEquals([...programRules({ early, late: none }, peer("192.0.2.2"))], []);
 });
 
-test("early rules do not see what the worker says of name and ident", () => {
+test("early rules ignore the worker's name and ident", () => {
   const early = book('=client.example:allow,E="1"', 'joe@192.0.2.1:allow,E="2"');
   const who = peer("192.0.2.1", "client.example", "joe");
   assertEquals([...programRules({ early, late: none }, who)], []);

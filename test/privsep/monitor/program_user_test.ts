@@ -32,7 +32,7 @@ test("a runtime that can switches user and group by itself", () => {
   }
 });
 
-test("else setpriv does, and always says what becomes of the groups", () => {
+test("otherwise setpriv switches, and always sets the groups", () => {
   const clear = "--clear-groups";
   for (
     const [runtime, ids, words] of [
@@ -81,7 +81,7 @@ test("a name with '=' does not become a variable", () => {
   assertStrictEquals(launch({}).command.at(-1), "./a=b");
 });
 
-test("what is no UTF-8 goes by setpriv, whoever can switch", () => {
+test("arguments that are not UTF-8 always use setpriv", () => {
   const byte = "J\udcf6rg";
   for (
     const [words, base, rule] of [

@@ -169,27 +169,31 @@ async function why({ made, puppet }: { made: Staged; puppet: Puppet }): Promise<
 }
 
 for (const state of LIVING) {
-  test(`the monitor obeys the table while a worker is ${state}`, { timeout: 120_000 }, async () => {
-    for (const kind of KINDS) {
-      const one = await bring(state, kind);
-      const message = VALID[kind] ?? Object.values(SAMPLES).find((one) => one.kind === kind);
-      one.puppet.send(message as WorkerMessage);
-      // The next frame always ends the worker. The reason shows whether the first one already did.
-      one.puppet.say(new RawFrame(63).done());
-      const reason = await why(one);
-      if (expected(kind, state) === "-") {
-        assert(reason.includes(`was ended: privsep: kind: no ${kind} while ${state}`), reason);
-      } else {assertMatch(
-          reason,
-          kind === "FATAL" ? /^unable to read k/ : /kind: no message 63/,
-          kind,
-        );}
-      await one.made.close();
-    }
-  });
+  test(
+    `the monitor follows the table while a worker is ${state}`,
+    { timeout: 120_000 },
+    async () => {
+      for (const kind of KINDS) {
+        const one = await bring(state, kind);
+        const message = VALID[kind] ?? Object.values(SAMPLES).find((one) => one.kind === kind);
+        one.puppet.send(message as WorkerMessage);
+        // The next frame always ends the worker. The reason shows whether the first one already did.
+        one.puppet.say(new RawFrame(63).done());
+        const reason = await why(one);
+        if (expected(kind, state) === "-") {
+          assert(reason.includes(`was ended: privsep: kind: no ${kind} while ${state}`), reason);
+        } else {assertMatch(
+            reason,
+            kind === "FATAL" ? /^unable to read k/ : /kind: no message 63/,
+            kind,
+          );}
+        await one.made.close();
+      }
+    },
+  );
 }
 
-test("what a worker still says while it is being ended is not looked at", () => {
+test("messages of a worker that is being killed are ignored", () => {
   const untouched = new Proxy({}, { get: () => undefined });
   const requests = new Requests(untouched as RequestsOptions);
   const worker = { state: "ended" } as Worker;

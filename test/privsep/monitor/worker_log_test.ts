@@ -24,7 +24,7 @@ test("whole, clean lines of each worker are copied", async () => {
   await close();
 });
 
-test("a worker's last words come before its end, be they a whole line or not", async () => {
+test("a worker's last line is copied before its end, also without a newline", async () => {
   const { libc, monitor, puppets: [worker], lines, next, close } = await serving();
   assert(worker);
   libc.write(worker.log, bytes("status\npanic: at 0x4711"));
@@ -37,7 +37,7 @@ test("a worker's last words come before its end, be they a whole line or not", a
   await close();
 });
 
-test("a worker that shuts its log down is ended, and no other line is lost", async () => {
+test("a worker that closes its log is killed, and no other line is lost", async () => {
   const { libc, puppets: [worker], lines, next, close } = await serving({
     timeouts: { start: 60_000, leave: 10_000, logClosed: 20 },
   });
@@ -57,7 +57,7 @@ test("a worker that shuts its log down is ended, and no other line is lost", asy
   await close();
 });
 
-test("a worker that floods the log is read at its rate; others and the monitor are heard", async () => {
+test("a flooding worker is read at a limited rate, and other lines are copied", async () => {
   const { libc, puppets: [hostile, honest], lines, close } = await serving({ workers: 2 });
   assert(hostile && honest);
   const chunk = bytes(`${"x".repeat(1000)}\n`.repeat(64));
@@ -102,7 +102,7 @@ test("a worker's log is not read while stderr is full", async () => {
   await within(over, "end");
 });
 
-test("before the exit the rest is handed over, with the end of each socket", async () => {
+test("before the exit the remaining log is handed over", async () => {
   const { libc, monitor, programs, puppets: [worker], lines, close } = await serving({
     argv: ["-c", "3"],
   });

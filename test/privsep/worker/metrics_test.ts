@@ -106,7 +106,7 @@ class Bench {
   }
 }
 
-test("a scrape of several workers shows the sums of the monitor", async () => {
+test("a scrape shows the monitor's sums over all workers", async () => {
   const bench = await new Bench().listen();
   bench.metrics.lost(false);
   const scrape = bench.scrape();
@@ -139,7 +139,7 @@ test("a scrape of several workers shows the sums of the monitor", async () => {
   bench.worker.close();
 });
 
-test("the only worker answers by itself, and leaves what it said with the monitor", async () => {
+test("a single worker answers by itself and reports its counts to the monitor", async () => {
   const bench = await new Bench({ workers: 1 }).listen();
   bench.metrics.lost(false);
   const samples = await bench.scrape();
@@ -154,7 +154,7 @@ test("the only worker answers by itself, and leaves what it said with the monito
   bench.worker.close();
 });
 
-test("the only worker asks when it has a predecessor", async () => {
+test("a single worker with a predecessor asks the monitor", async () => {
   const bench = await new Bench({ workers: 1, again: true }).listen();
   const scrape = bench.scrape();
   const { id, counts } = await bench.asked(1);
@@ -178,7 +178,7 @@ test("requests that come while an answer is made share the next one", async () =
   bench.worker.close();
 });
 
-test("no scrape is answered before the worker serves: a successor would show too little", async () => {
+test("no scrape is answered before the worker serves", async () => {
   const bench = await new Bench({ again: true }).listen(false);
   const scrape = bench.scrape();
   await bench.knock();
@@ -190,7 +190,7 @@ test("no scrape is answered before the worker serves: a successor would show too
   bench.worker.close();
 });
 
-test("any worker tells what it has counted when the monitor asks", () => {
+test("a worker reports its counts when the monitor asks", () => {
   const bench = new Bench({ answers: false });
   bench.metrics.lost(false);
   bench.worker.gather({ kind: "GATHER", id: 2 ** 33 });
@@ -201,7 +201,7 @@ test("any worker tells what it has counted when the monitor asks", () => {
   assertEquals(bench.metrics.registry.kinds(), countKinds());
 });
 
-test("a worker that serves tells what it has counted without being asked, until the end", async () => {
+test("a serving worker reports its counts regularly", async () => {
   const bench = new Bench({ answers: false, push: 5 });
   const alive = setInterval(() => {}, 1000); // the worker's own timer does not keep the process alive
   bench.worker.begin();
@@ -218,7 +218,7 @@ test("a worker that serves tells what it has counted without being asked, until 
   assertStrictEquals(bench.sent.length, length);
 });
 
-test("the numbers of the one that answers have the order of all others", () => {
+test("all workers report their numbers in the same order", () => {
   const kinds = [true, false].map((answers) => new Bench({ answers }).metrics.registry.kinds());
   assertEquals(kinds, [countKinds(), countKinds()]);
 });
@@ -232,7 +232,7 @@ test("the end closes waiting clients without a log line", async () => {
   assert(!bench.errors.join("").includes("unable to answer"));
 });
 
-test("a place that is lost ends a first worker, but no later one", async () => {
+test("a metrics address that is taken is fatal for the first worker only", async () => {
   for (const again of [false, true]) {
     const bench = new Bench({ again });
     const listening = bench.worker.listen(1 << 20); // no such descriptor

@@ -145,7 +145,7 @@ function started({ libc, monitor }: Stage, id: number, delayed = false): number[
   return theirs;
 }
 
-test("a program that is asked for comes with its streams, its number and its end", () =>
+test("a requested program has streams, a process id and an exit", () =>
   play(async (stage) => {
     const { programs, monitor, libc } = stage;
     const rules = new Map([["RELAYCLIENT", ""]]);
@@ -180,7 +180,7 @@ test("a program that is asked for comes with its streams, its number and its end
     program.output.destroy();
   }));
 
-test("a program for UCSPI-TLS brings five ends", () =>
+test("a program for UCSPI-TLS has five descriptors", () =>
   play(async (stage) => {
     const promise = stage.programs.start({ ...REQUEST, delayed: true }, slot(), never);
     const theirs = started(stage, (await stage.next("START")).id, true);
@@ -192,7 +192,7 @@ test("a program for UCSPI-TLS brings five ends", () =>
     output.destroy();
   }));
 
-test("a refusal is told in the monitor's words", () =>
+test("a refusal has the monitor's reason", () =>
   play(async (stage) => {
     const promise = stage.programs.start(REQUEST, slot(), never);
     stage.monitor.send(refused((await stage.next("START")).id));
@@ -224,7 +224,7 @@ test("a program that starts after its request was cancelled gets end of file", (
     assertStrictEquals(programs.waiting, 0);
   }));
 
-test("what has been answered listens to its signal no more", () =>
+test("an answered request no longer listens to its signal", () =>
   play(async (stage) => {
     const { programs, libc } = stage;
     let listeners = 0;
@@ -252,7 +252,7 @@ test("what has been answered listens to its signal no more", () =>
     assertStrictEquals(listeners, 0);
   }));
 
-test("a START that the monitor would not take is refused here, and nothing is sent", () =>
+test("a START that the monitor would refuse is not sent", () =>
   play(async ({ programs, limiter, asked, next }) => {
     const variables = new Map(Array.from({ length: 3000 }, (_, n) => [`SSL_CLIENT_${n}`, ""]));
     await assertRejects(
@@ -271,7 +271,7 @@ test("a START that the monitor would not take is refused here, and nothing is se
 const LIMITED: ConnectionLimits = { perAddress: 3 };
 const ADDRESS = "\u00fe".repeat(16);
 
-test("without a limit no answer is awaited; with one the monitor's answer counts", () =>
+test("without a limit no answer is needed, and with a limit the monitor decides", () =>
   play(async ({ limiter, monitor, next }) => {
     const free = limiter.take(ADDRESS, {});
     assert(!(free instanceof Promise) && "release" in free);
@@ -299,7 +299,7 @@ test("without a limit no answer is awaited; with one the monitor's answer counts
     assertEquals(await denied, { by: "address", count: 3 });
   }));
 
-test("what is asked about a connection that has gone is no, and costs the worker nothing", () =>
+test("a request about a closed connection is answered with no", () =>
   play(async ({ limiter, asked, next }) => {
     const hold = limiter.take(ADDRESS, {});
     assert("release" in hold);
@@ -310,7 +310,7 @@ test("what is asked about a connection that has gone is no, and costs the worker
     assertEquals(asked, []);
   }));
 
-test("without its monitor everything that is open is answered, and everything new is refused", () =>
+test("without the monitor, open requests are answered and new ones refused", () =>
   play(async (stage) => {
     const { programs, limiter, monitor, libc } = stage;
     const held = limiter.take(ADDRESS, {});
@@ -339,7 +339,7 @@ test("without its monitor everything that is open is answered, and everything ne
     closeAll(libc, theirs);
   }));
 
-test("an answer to nothing that was asked breaks the channel", () =>
+test("an answer without a request breaks the channel", () =>
   play(async ({ programs, monitor }) => {
     const told = new Promise<void>((resolve) => programs.onChange(resolve));
     monitor.send(refused(99));
@@ -347,7 +347,7 @@ test("an answer to nothing that was asked breaks the channel", () =>
     assert(!programs.channel.open);
   }));
 
-test("descriptors that are lost cost one start, and its program is told", async () => {
+test("lost descriptors cost one start, and its program gets an end", async () => {
   const path = fromFileUrl(new URL("scarce_client.ts", import.meta.url));
   const run = "deno" in process.versions ? ["run", "-A", path] : ["--no-install", path];
   const command = `ulimit -n 100; exec ${[process.execPath, ...run].join(" ")}`;

@@ -59,7 +59,7 @@ claim("bytes and the end that come together are told, one after the other", asyn
 });
 
 claim(
-  "what comes while a source is paused stays in the pipe and is told after resume",
+  "data that arrives while paused stays in the pipe until resume",
   async (kit) => {
     const [read, write] = kit.libc.pipe();
     const source = kit.source(read);

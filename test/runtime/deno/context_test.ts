@@ -29,7 +29,7 @@ for (const [what, more] of Object.entries(refused)) {
   });
 }
 
-test("Deno refuses a key that rustls takes only to fail in every handshake", onDeno, () => {
+test("Deno refuses a key with which rustls would fail in every handshake", onDeno, () => {
   execFileSync("openssl", [
     ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp256k1", "-nodes"],
     ...["-keyout", "odd.key", "-out", "odd.pem", "-subj", "/CN=odd"],

@@ -29,7 +29,7 @@ function made() {
   };
 }
 
-test("a burst is collected after when it is over, once", () => {
+test("garbage is collected once after a burst", () => {
   const one = made();
   one.count(199);
   assertStrictEquals(one.watching, 0);
@@ -45,7 +45,7 @@ test("a burst is collected after when it is over, once", () => {
   assertStrictEquals(one.watching, 0);
 });
 
-test("the start is collected after, too", () => {
+test("garbage is also collected after the start", () => {
   const one = made();
   one.collector.collectWhenQuiet();
   one.collector.collectWhenQuiet();

@@ -17,7 +17,7 @@ const stuck: Wire = {
 };
 const CHUNK = 16_384;
 
-test("write() says no when one TLS record waits for a client that does not read", () => {
+test("write() returns false when one TLS record is unread", () => {
   const stream = new WireStream(stuck, { input: true, output: true });
   let queued = 0;
   do queued += CHUNK; while (stream.write(new Uint8Array(CHUNK)));
@@ -25,7 +25,7 @@ test("write() says no when one TLS record waits for a client that does not read"
   stream.destroy();
 });
 
-test("destroy() frees what has not been sent", () => {
+test("destroy() frees unsent data", () => {
   const stream = new WireStream(stuck, { input: true, output: true });
   const chunks = [1, 2, 3].map(() => new Uint8Array(CHUNK));
   for (const chunk of chunks) stream.write(chunk, true);
@@ -80,23 +80,27 @@ test("a paused stream of a descriptor reads nothing ahead", {
   assert(taken > 0);
 });
 
-test("a stream of a descriptor says no when one TLS record waits, and when it is gone", {
-  skip: !("Deno" in globalThis) && "this is about Deno",
-}, async () => {
-  const libc = await libcHere();
-  const [read, write] = libc.pipe();
-  libc.setNonBlocking(read, true);
-  const before = fillPipe(libc, write);
-  const stream = new AdoptedStream(write, { readable: false, writable: true });
-  let queued = 0;
-  do queued += CHUNK; while (stream.write(new Uint8Array(CHUNK)));
-  assertStrictEquals(queued, CHUNK);
-  const drained = event(stream, "drain");
-  for (let left = before + queued; left > 0;) {
-    await turns();
-    left -= libc.read(read, left)?.length ?? 0;
-  }
-  await drained;
-  stream.destroy();
-  libc.close(read);
-});
+test(
+  "write() of a descriptor's stream returns false when a record is unread, and after the close",
+  {
+    skip: !("Deno" in globalThis) && "this is about Deno",
+  },
+  async () => {
+    const libc = await libcHere();
+    const [read, write] = libc.pipe();
+    libc.setNonBlocking(read, true);
+    const before = fillPipe(libc, write);
+    const stream = new AdoptedStream(write, { readable: false, writable: true });
+    let queued = 0;
+    do queued += CHUNK; while (stream.write(new Uint8Array(CHUNK)));
+    assertStrictEquals(queued, CHUNK);
+    const drained = event(stream, "drain");
+    for (let left = before + queued; left > 0;) {
+      await turns();
+      left -= libc.read(read, left)?.length ?? 0;
+    }
+    await drained;
+    stream.destroy();
+    libc.close(read);
+  },
+);

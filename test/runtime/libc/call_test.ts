@@ -109,7 +109,7 @@ test("IP options that cannot be dropped cost a connection only if it has some", 
   assertThrows(() => unknown.dropIpOptions(3), Error, /getsockopt: .*EINVAL/);
 });
 
-test("on macOS ids are set by the calls it has, and what Linux alone can do is refused", () => {
+test("macOS sets ids with its own calls, and calls of Linux are refused", () => {
   const { raw, calls } = recorder("darwin", "arm64");
   const libc = makeLibc(raw);
   libc.setGroups([20]);

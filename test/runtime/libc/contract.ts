@@ -153,7 +153,7 @@ export function libcContract(libc: Libc): void {
     libc.close(second.fd);
   });
 
-  test("turned away, a client comes again at the successor; who is in the queue is taken", async () => {
+  test("a refused client reconnects to the successor, and queued clients are accepted", async () => {
     const first = libc.listenSocket(LOOPBACK);
     const early = net.connect(first.port, "127.0.0.1");
     await once(early, "connect");
@@ -204,7 +204,7 @@ export function libcContract(libc: Libc): void {
     libc.close(second.fd);
   });
 
-  test("an IPv6 listener takes no IPv4 client, unless dual-stack is asked for", async () => {
+  test("an IPv6 listener accepts IPv4 clients only with dual-stack", async () => {
     const any = { ip: "::", port: 0, backlog: 16 } as const;
     const only = libc.listenSocket(any);
     const refused = net.connect(only.port, "127.0.0.1");
@@ -269,7 +269,7 @@ export function libcContract(libc: Libc): void {
     await once(client, "close");
   });
 
-  test("the end of a socket's output is told, whoever else has it, and its input goes on", () => {
+  test("shutdown ends a socket's output for all holders, and its input goes on", () => {
     const [mine, theirs] = libc.socketpair("stream");
     const copy = libc.dup(mine);
     libc.write(mine, new TextEncoder().encode("last"));
@@ -280,7 +280,7 @@ export function libcContract(libc: Libc): void {
     for (const fd of [mine, theirs, copy]) libc.close(fd);
   });
 
-  test("the output queue counts what the peer has not taken, down to 0", async () => {
+  test("the output queue counts unacknowledged bytes, down to 0", async () => {
     const listener = libc.listenSocket(LOOPBACK);
     const { client, accepted } = await connection(libc, listener, "127.0.0.1");
     assertStrictEquals(libc.outputQueue(accepted.fd), 0);
@@ -312,7 +312,7 @@ export function libcContract(libc: Libc): void {
     fails("EADDRNOTAVAIL", "bind", () => libc.listenSocket({ ...address, scopeId: 1 }));
   });
 
-  test("what is full refuses at once, though it is in blocking mode", () => {
+  test("a full blocking pipe refuses at once", () => {
     const page = new Uint8Array(4096);
     const [a, b] = libc.socketpair("stream");
     while (libc.send(a, page) !== undefined);
@@ -361,7 +361,7 @@ export function libcContract(libc: Libc): void {
     more.forEach((fd) => libc.close(fd));
   });
 
-  test("pollAll tells which descriptors have something to read, or the end", () => {
+  test("pollAll returns the descriptors with data or an end", () => {
     const [one, intoOne] = libc.pipe();
     const [two, intoTwo] = libc.pipe();
     assertEquals(libc.pollAll([one, two], 0), []);
@@ -390,7 +390,7 @@ export function libcContract(libc: Libc): void {
     libc.close(out);
   });
 
-  test("a full pipe takes no more, and one without a reader is EPIPE", () => {
+  test("a full pipe accepts no data, and a pipe without a reader gives EPIPE", () => {
     const [out, into] = libc.pipe();
     libc.setNonBlocking(into, true);
     const block = new Uint8Array(4096);
@@ -433,7 +433,7 @@ export function libcContract(libc: Libc): void {
     }
   });
 
-  test("close of what is not open is EBADF, and no argument passes that is no descriptor", () => {
+  test("closing an unopened descriptor gives EBADF, and other arguments are refused", () => {
     fails("EBADF", "close", () => libc.close(-1));
     fails("EBADF", "read", () => libc.read(-1, 1));
     for (const wrong of [NaN, 1.5, 2 ** 31, undefined as unknown as number]) {
@@ -508,7 +508,7 @@ export function libcContract(libc: Libc): void {
     }
   });
 
-  test("poll tells readiness, time passed and the other side's end", () => {
+  test("poll reports data, the timeout and the end of the other side", () => {
     const [out, into] = libc.pipe();
     assertStrictEquals(libc.poll(out, POLL.in, 1), 0);
     assertStrictEquals(libc.poll(into, POLL.out, 1), POLL.out);
@@ -553,7 +553,7 @@ function passing(libc: Libc): void {
     }
   });
 
-  test("receiving waits for nothing, and the end is no bytes", () => {
+  test("receiving does not wait, and an end gives no bytes", () => {
     const [a, b] = libc.socketpair("stream");
     assertStrictEquals(libc.receiveDescriptors(b, 10, 1), undefined);
     libc.sendDescriptors(a, Uint8Array.of(5), []);
@@ -579,7 +579,7 @@ function passing(libc: Libc): void {
     libc.close(a);
   });
 
-  test("one descriptor too many closes them all", () => {
+  test("one descriptor too many closes all of them", () => {
     for (const [sent, room] of [[2, 1], [3, 2], [1, 0], [4, 1], [253, 252]] as const) {
       const [a, b] = libc.socketpair("seqpacket");
       const before = openFiles().length;
@@ -641,7 +641,7 @@ function identity(libc: Libc): void {
     assertEquals(new Set(libc.getGroups()), groupsOf("/proc/self/status"));
   });
 
-  test("-1 and other numbers that are no ids are refused before the call", () => {
+  test("-1 and other invalid ids are refused before the call", () => {
     for (const id of [-1, 0xffffffff, 1.5, NaN]) {
       assertThrows(() => libc.setUid(id), RangeError);
       assertThrows(() => libc.setGid(id), RangeError);
@@ -672,7 +672,7 @@ function identity(libc: Libc): void {
     assertEquals(row?.slice(1).map(Number), [soft, hard]);
   });
 
-  test("root that is given up stays given up, in every thread", {
+  test("after root is given up, no thread can become root again", {
     skip: !isRoot && "it needs root",
   }, async () => {
     const result = await runChild("drop");

@@ -38,7 +38,7 @@ test("datagrams arrive at a path, and at an abstract name", async () => {
   }
 });
 
-test("a receiver that has gone is noticed by the write", async () => {
+test("a write fails if the receiver has closed", async () => {
   const name = `@sslserver-test-gone-${process.pid}`;
   const { words, child } = await notifyReceiver(name, 1);
   const fd = libc.connectUnix(name);

@@ -70,7 +70,7 @@ test("a thread that could not be reached is named", () => {
   );
 });
 
-test("a kernel without filters or Landlock is told by its errno", () => {
+test("a kernel without seccomp or Landlock is recognised by its errno", () => {
   const { libc } = kernel(() => -1, { errno: 38 });
   for (
     const call of [() => libc.seccomp(new Uint8Array(8)), () => libc.landlock({ readBelow: [] })]
@@ -80,7 +80,7 @@ test("a kernel without filters or Landlock is told by its errno", () => {
   }
 });
 
-test("outside of Linux both are refused by name, and nothing is called", () => {
+test("seccomp and Landlock are refused outside Linux", () => {
   const { libc, calls } = kernel(() => 0, { platform: "darwin", arch: "arm64" });
   assertThrows(() => libc.seccomp(new Uint8Array(8)), Unsupported);
   assertThrows(() => libc.landlock({ readBelow: [] }), Unsupported);
@@ -148,7 +148,7 @@ test("below the folders named, files and folders may be read, no more", () => {
   assertStrictEquals(names(calls).filter((name) => name === "close 70").length, 3);
 });
 
-test("what fails on the way leaves no descriptor", () => {
+test("a failed call leaves no descriptor", () => {
   const { libc, calls } = kernel((nr, [, , third]) => nr === CREATE ? (third === 1 ? 7 : 60) : -1, {
     errno: 22,
   });

@@ -37,7 +37,7 @@ test("a program gets its arguments and exactly the environment given", async () 
   await until(() => libc.reap(pid) !== undefined, "the end of the program");
 });
 
-test("variables of the base come in where a program has none of the name, every time", async () => {
+test("variables of the base are added unless the program has its own", async () => {
   const libc = await libcHere();
   const base = { A: "base", B: "base" };
   const argv = ["env"];
@@ -53,7 +53,7 @@ test("variables of the base come in where a program has none of the name, every 
   }
 });
 
-test("a child that has ended is named until it is reaped", async () => {
+test("an exited child is reported until it is reaped", async () => {
   const libc = await libcHere();
   assertStrictEquals(libc.ended(), 0);
   const pid = libc.spawn("/bin/true", ["true"], {}, [2, 2, 2]);
@@ -85,7 +85,7 @@ test("descriptors that are undefined are not open in the program", async () => {
   for (const fd of [a, b]) libc.close(fd);
 });
 
-test("a descriptor gets its number, also when the numbers are those of others", async () => {
+test("a descriptor gets its number, also if another descriptor has this number", async () => {
   const libc = await libcHere();
   const pipes = Array.from({ length: 7 }, () => libc.pipe());
   const ends = pipes.map(([read]) => read);
@@ -118,7 +118,7 @@ test("a program has SIGPIPE's default and no blocked signal", async () => {
   assertStrictEquals(BigInt(`0x${ignored}`) & 1n << 12n, 0n);
 });
 
-test("a signal that is to be blocked is, from the first instruction on", async () => {
+test("a signal is blocked from the first instruction of the program on", async () => {
   const libc = await libcHere();
   const [end, theirs] = libc.pipe();
   const command = ["grep", "SigBlk", "/proc/self/status"];
@@ -134,7 +134,7 @@ test("a signal that is to be blocked is, from the first instruction on", async (
   libc.close(end);
 });
 
-test("exit codes and signals are told as wait statuses, once", async () => {
+test("exit codes and signals are reported once, as wait statuses", async () => {
   const libc = await libcHere();
   assertStrictEquals((await run(libc, "exit 111")).status, 111 * 256);
   const killed = await run(libc, "kill -9 $$");
@@ -152,7 +152,7 @@ test("a running program is not reaped", async () => {
   assertStrictEquals(status, 15);
 });
 
-test("what cannot be run is an error that says so, and leaves nothing behind", async () => {
+test("a program that cannot be run is an error and leaves nothing behind", async () => {
   const libc = await libcHere();
   const before = readdirSync("/proc/self/fd").length;
   for (const [path, code] of [["/nonexistent", "ENOENT"], ["/", "EACCES"]] as const) {
