@@ -30,6 +30,7 @@ export interface Site {
 
 /** The certificates of one site, with their keys. */
 export interface SitePairs {
+  readonly name: string | undefined;
   readonly pairs: readonly ServerKeyPair[];
   readonly lookup: VariableLookup;
 }
@@ -57,7 +58,7 @@ export function sites(env: Env): Site[] {
 /** Checks the files that one site names. Returns undefined if they cannot be used at all. */
 export function checkSite(
   { name, lookup }: Site,
-  actors: Pick<Actors, "opener" | "program" | "separate">,
+  actors: Pick<Actors, "opener" | "program" | "workers">,
   password: string | undefined,
   findings: Findings,
   now = Date.now(),
@@ -77,7 +78,7 @@ export function checkSite(
         "set TLS_MIN_VERSION=TLSv1.2",
       );
     }
-    return { pairs, lookup };
+    return { name, pairs, lookup };
   });
 }
 
@@ -152,7 +153,7 @@ function checkNames(
 }
 
 /** Returns the first names of a certificate, for a message. */
-function namesOf({ dnsNames, subject }: Certificate): string {
+export function namesOf({ dnsNames, subject }: Certificate): string {
   return dnsNames.slice(0, 3).join(", ") || oneLine(subject);
 }
 
@@ -160,7 +161,7 @@ function namesOf({ dnsNames, subject }: Certificate): string {
  *  workers, only the monitor needs to read them. */
 function checkKeyFile(
   path: string,
-  { opener, program, separate }: Pick<Actors, "opener" | "program" | "separate">,
+  { opener, program, workers }: Pick<Actors, "opener" | "program" | "workers">,
   findings: Findings,
 ): void {
   let mode: number;
@@ -173,13 +174,13 @@ function checkKeyFile(
   if (mode & 0o004) {
     findings.warning(`key ${path}: all users can read it`, `chmod o-r ${path}`);
   } else if (
-    separate && opener.uid === 0 && program.uid !== 0 && !obstacle(path, program, "read")
+    workers > 0 && opener.uid === 0 && program.uid !== 0 && !obstacle(path, program, "read")
   ) {
     findings.warning(
       `key ${path}: programs can read it, as user ${program.uid}`,
       `chown root:root ${path}; chmod 600 ${path}`,
     );
-  } else if (separate && opener.uid === 0 && mode & 0o040 && group !== 0) {
+  } else if (workers > 0 && opener.uid === 0 && mode & 0o040 && group !== 0) {
     findings.info(
       `key ${path}: group ${group} can read it`,
       "chmod g-r, unless another process of that group needs it",

@@ -1,11 +1,11 @@
-/** `sslserver --check …`: does everything that a start does except serving, and checks more. Prints
- *  one line per finding to stdout. The exit code is 0, 1 for warnings, or 111 if the server would
+/** `sslserver --check …`: does everything that a start does except serving, and checks more. Prints a
+ *  summary and one line per finding to stdout. The exit code is 0, 1 for warnings, or 111 if the server would
  *  not work. An error in one part does not stop the check of the others. */
 
+import { isatty } from "node:tty";
 import type { Env, RuleVariables } from "../config/variables.ts";
 import { type ListenAddress, literalHost, portNumber } from "../accept/address.ts";
 import { listenAddress } from "../accept/host.ts";
-import { printable } from "../codec/printable.ts";
 import { assemble, type Assembled } from "../assemble.ts";
 import type { Options } from "../config/options.ts";
 import { EXIT } from "../errors.ts";
@@ -18,11 +18,13 @@ import { selfSigned } from "../tls/self_signed.ts";
 import { checkAccessRules } from "./access_rules.ts";
 import { checkSite, type SitePairs, sites } from "./certificates.ts";
 import { checkCiphers } from "./ciphers.ts";
-import { type Finding, Findings, READ_ENVIRONMENT } from "./finding.ts";
+import { Findings, READ_ENVIRONMENT } from "./finding.ts";
 import type { Actors } from "./processes.ts";
+import { jsonReport, textReport } from "./report.ts";
 import { RuleTrials, type TryTls } from "./rule_trials.ts";
 import { checkCommand, checkOperands } from "./start.ts";
 import { checkPorts, checkResolvers } from "./system.ts";
+import { summarize } from "./summary.ts";
 import { checkTrust } from "./trust.ts";
 
 /** Checks and prints. Returns the exit code. `main`: see `Runtime.selfCommand`. */
@@ -36,8 +38,9 @@ export async function check(
   const actors = checkCommand(options, env, runtime, main, findings);
   const started = await start(options, env, runtime, actors, findings);
   const { assembled, password } = started ?? {};
+  let found: SitePairs[] = [];
   if (!options.selfSigned && (assembled || !options.keyPassword)) {
-    const found = sites(env)
+    found = sites(env)
       .map((site) => checkSite(site, actors, password, findings))
       .filter((pairs): pairs is SitePairs => pairs !== undefined);
     if (runtime.cipherLists) { for (const pairs of found) await checkCiphers(pairs, findings); }
@@ -53,7 +56,12 @@ export async function check(
   checkAccessRules(options, runtime, new RuleTrials(actors, trial, findings));
   assembled?.close();
   if (options.verbosity > 0) {
-    writeStdout(textOf(findings.list, options.log === "json" ? "json" : "text"));
+    const summary = summarize({ options, actors, address, sites: found, asksClients: asked });
+    writeStdout(
+      options.log === "json"
+        ? jsonReport(summary, findings.list)
+        : textReport(summary, findings.list, isColourful(env)),
+    );
   }
   return findings.has("error") ? EXIT.system : findings.has("warning") ? 1 : EXIT.ok;
 }
@@ -116,11 +124,8 @@ function tryTls(
   if (contexts.hasDefault(variables)) contexts.get(variables, auth);
 }
 
-function textOf(list: readonly Finding[], form: "text" | "json"): string {
-  const lines = list.map(({ level, text, remedy }) => {
-    if (form === "json") return JSON.stringify({ event: "check", level, text, remedy });
-    // Subjects of certificates are untrusted text.
-    return printable(`${level}: ${text}${remedy ? ` -- ${remedy}` : ""}`);
-  });
-  return `${lines.join("\n")}\n`;
+/** True if stdout is a terminal that shows colours, and the user has not declined them
+ *  (no-color.org). */
+function isColourful({ NO_COLOR, TERM }: Env): boolean {
+  return isatty(1) && !NO_COLOR && TERM !== "dumb";
 }

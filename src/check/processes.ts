@@ -25,8 +25,8 @@ export interface Actors {
   readonly worker: ProcessUser;
   /** The user that programs run as. */
   readonly program: ProcessUser;
-  /** True if there are workers. */
-  readonly separate: boolean;
+  /** Number of worker processes; 0: one process does everything. */
+  readonly workers: number;
   /** Files that a worker gets as descriptors, so that it needs no permission to open them. */
   readonly handed: ReadonlySet<string>;
   /** Access to files as a worker sees them. */
@@ -48,11 +48,12 @@ export function checkProcesses(
     checkRoot(options, identity.uid, findings);
     checkIdentity(options, env, identity, runtime, findings);
     if (!options.handler) findings.attempt(() => programUser(options, runtime));
-    return separateActors(options, env, identity, runtime, findings);
+    return separateActors(options, env, identity, workers, runtime, findings);
   }
   // Their problems have been reported. Check the rest as if these were corrected.
   if (!planned && runtime.libc) {
-    return separateActors(options, env, identityOf(options), runtime, findings);
+    const workers = options.workers ?? 1;
+    return separateActors(options, env, identityOf(options), workers, runtime, findings);
   }
   if (planned) findings.attempt(() => refuseIdentity(env, options));
   if (planned && options.workers === undefined && runtime.libc && !isModule(options)) {
@@ -64,7 +65,7 @@ export function checkProcesses(
   checkRoot(options, undefined, findings, false);
   const all = processUser(options, runtime);
   const handed = new Set<string>();
-  return { opener: all, worker: all, program: all, separate: false, handed, files: localFiles };
+  return { opener: all, worker: all, program: all, workers: 0, handed, files: localFiles };
 }
 
 function identityOf({ uid, gid }: Options): Identity {
@@ -75,6 +76,7 @@ function separateActors(
   options: Options,
   env: Env,
   identity: Identity,
+  workers: number,
   runtime: Runtime,
   findings: Findings,
 ): Actors {
@@ -85,7 +87,7 @@ function separateActors(
     opener: processUser({}, runtime),
     worker: { ...processUser(identity, runtime), ...(jail ? { jail } : {}) },
     program: processUser(options, runtime),
-    separate: true,
+    workers,
     handed: new Set([...pathsOf(wantedFiles(options, env))].map(({ path }) => path)),
     files: localFiles,
   };

@@ -216,6 +216,12 @@ export const SERVER_VARIABLES = [
     about: "The folders in which the server looks for prog.",
   },
   {
+    names: ["NO_COLOR", "TERM"],
+    reader: "check/check.ts",
+    shared: true,
+    about: "If NO_COLOR is set, or TERM is 'dumb', --check writes no colours to a terminal.",
+  },
+  {
     names: ["SSL_CERT_FILE", "SSL_CERT_DIR"],
     reader: "tls/system_authorities.ts",
     shared: true,

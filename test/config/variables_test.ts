@@ -72,7 +72,7 @@ test("the secret variables, and those not passed on, are these", () => {
   );
   assertStrictEquals(
     named((row) => !row.worker && !row.supervisor),
-    "UID GID GIDLIST PATH SSL_CERT_FILE SSL_CERT_DIR SSL_UID SSL_GID SSL_USER SSL_GROUP SSL_CHROOT",
+    "UID GID GIDLIST PATH NO_COLOR TERM SSL_CERT_FILE SSL_CERT_DIR SSL_UID SSL_GID SSL_USER SSL_GROUP SSL_CHROOT",
   );
   assertStrictEquals(
     named((row) => row.worker && !row.rule),

@@ -1084,6 +1084,21 @@ claim("--log=json says the same, one object a line", async (t) => {
   assertStrictEquals(json.status, 1);
 }, { forms: BOTH });
 
+claim("the summary comes before the findings", async (t) => {
+  const { stdout } = await check(t, await sound(t));
+  const [head = ""] = stdout.split("\n\n");
+  const [verdict, ...lines] = head.split("\n");
+  assertMatch(verdict ?? "", /^The server would work/);
+  const expected = [
+    /^ {2}program {6}cat \(at most 40 at once\)$/,
+    /^ {2}address {6}127\.0\.0\.1, any free port$/,
+    /^ {2}users {8}(monitor|one process)/,
+    /^ {2}certificate {2}\S+leaf\.pem, mx\.example, until .* \(199 days\)$/,
+    /^ {2}clients {6}need no certificate$/,
+  ];
+  for (const [at, line] of expected.entries()) assertMatch(lines[at] ?? "", line, stdout);
+}, { forms: BOTH });
+
 claim("with -q only the exit code reports the result", async (t) => {
   const plan = await sound(t);
   plan.options.push("-X");

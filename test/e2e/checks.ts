@@ -124,7 +124,7 @@ export async function sound(t: Trial): Promise<Plan> {
   };
 }
 
-/** Runs the check in text form; every line must be a finding. */
+/** Runs the check; after the summary, every line must be a finding. */
 export async function check(t: Trial, plan: Plan, ...more: string[]): Promise<Checked> {
   const { env, options, host, port, program, prelude = "" } = plan;
   const command = [
@@ -143,7 +143,8 @@ export async function check(t: Trial, plan: Plan, ...more: string[]): Promise<Ch
   );
   const stdout = new TextDecoder().decode(outcome.stdout);
   const json = more.includes("--log=json");
-  const lines = stdout.split("\n").filter((line) => line !== "");
+  const end = stdout.indexOf(json ? "\n" : "\n\n");
+  const lines = stdout.slice(end + 1).split("\n").filter((line) => line !== "");
   const findings = lines.map((line) => {
     if (json) return JSON.parse(line) as Finding;
     const [, level, text, remedy] = /^(ok|info|warning|error): (.*?)(?: -- (.*))?$/.exec(line) ??
