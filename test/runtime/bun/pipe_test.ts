@@ -26,7 +26,7 @@ async function makeKit(): Promise<Kit> {
   };
 }
 
-test("other runtimes have pipe ends of their own", {
+test("other runtimes have their own pipe ends", {
   skip: "Bun" in globalThis && "this is about other runtimes",
 }, async () => {
   const { denoRuntime } = await import("../../../src/runtime/deno/adapter.ts");
@@ -42,7 +42,7 @@ function claim(name: string, body: (kit: Kit) => Promise<void>): void {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const openFiles = (): number => readdirSync("/proc/self/fd").length;
 
-claim("bytes and the end that come together are told, one after the other", async (kit) => {
+claim("bytes and an end that arrive together are reported in order", async (kit) => {
   const [read, write] = kit.libc.pipe();
   kit.libc.write(write, bytes("last words"));
   kit.libc.close(write);
@@ -115,7 +115,7 @@ claim("chunks of any size arrive in order through a pipe that is often full", as
   assertEquals({ got, wrong }, { got: size, wrong: 0 });
 });
 
-claim("what was queued is written before the end", async (kit) => {
+claim("queued data is written before the end", async (kit) => {
   const [read, write] = kit.libc.pipe();
   const sink = kit.sink(write);
   assertStrictEquals(sink.write(new Uint8Array(1_000_000)), false);
@@ -154,7 +154,7 @@ claim("the memory of a spent chunk is freed once all of it is written", async (k
   sink.destroy();
 });
 
-claim("a number that is used again at once belongs to the new pipe alone", async (kit) => {
+claim("a reused descriptor number belongs to the new pipe only", async (kit) => {
   const pipes = Array.from({ length: 20 }, () => kit.libc.pipe());
   const sources = pipes.map(([read]) => kit.source(read));
   const news: PipeSource[] = [];
@@ -183,7 +183,7 @@ claim("a number that is used again at once belongs to the new pipe alone", async
   for (const [, write] of pipes) kit.libc.close(write);
 });
 
-claim("idle ends have no descriptor but their own, and none is left", async (kit) => {
+claim("idle pipe ends use one descriptor each and leave none", async (kit) => {
   const [read, write] = kit.libc.pipe();
   const first = kit.source(read); // opens the descriptor that all share
   first.resume();
