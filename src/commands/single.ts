@@ -61,6 +61,7 @@ export async function serveAlone(
   try {
     const address = await listenAddress(options, services.admission.resolver);
     server = begin(services, address, inherited);
+    const releaseCode = runtime.libc?.codePages(); // before the ids change
     dropPrivileges(options, runtime, log);
     // Before the port is announced: a process that waits for that may send a signal at once.
     const reload = (): void => {
@@ -81,6 +82,7 @@ export async function serveAlone(
     announcePort(options, server.port, runtime.libc);
     extras?.begun(server);
     notifier.ready();
+    releaseCode?.();
   } catch (error) {
     server?.end();
     endpoint?.close();

@@ -71,6 +71,7 @@ export async function supervise(
       return fd;
     },
   });
+  const releaseCode = libc.codePages(); // before the next line, which may close /proc/self
   if (libc.confines) libc.prctlDumpable(false); // it has passwords; programs may have the same user
   try {
     onSignals(runtime, notifier, monitor, options);
@@ -80,6 +81,7 @@ export async function supervise(
     logServing(log, bound, options, runtime, { workers, identity });
     announcePort(options, bound.port, libc);
     notifier.ready();
+    releaseCode();
   } catch (error) {
     await monitor.abandon();
     throw error;

@@ -77,6 +77,7 @@ class WorkerProcess {
   #metricsSocket: number | undefined;
   #metrics: WorkerMetrics | undefined;
   #server: Server | undefined;
+  #releaseCode = (): void => {};
   #stage: WorkerStage = "starting";
   /** True if the listening socket belongs to a supervisor, which keeps its queue for a
    *  successor. */
@@ -127,6 +128,7 @@ class WorkerProcess {
     );
     this.#stage = "serving";
     this.channel.send({ kind: "SERVING" });
+    this.#releaseCode();
     this.#metrics?.begin();
     server.left.then(() => this.channel.send({ kind: "LEFT" }));
     server.settled.then(() => this.channel.send({ kind: "SETTLED" }));
@@ -158,6 +160,7 @@ class WorkerProcess {
     warnOfServed(assembled, overrides.announce ?? log);
     await this.#prepareMetrics(assembled.services, init);
     const confined = this.libc.landlocked(); // before chroot, which may lack /dev
+    this.#releaseCode = this.libc.codePages(); // it may lack /proc, too
     drop(this.libc, identity);
     this.#confine(options, { confined, folder }, overrides.announce as Log);
     if (!resolve || literalHost(options.host)) return;

@@ -155,6 +155,7 @@ const ON_LINUX: Record<string, Signature> = {
   fcntl: f("i32", "i32", "i32", "i64"),
   ioctl: f("i32", "i32", "u64", "memory"),
   poll: f("i32", "memory", "u64", "i32"),
+  madvise: f("i32", "u64", "u64", "i32"),
   prctl: f("i32", "i32", "u64", "u64", "u64", "u64"),
   splice: f("i64", "i32", "u64", "i32", "u64", "u64", "u32"), // the offsets are NULL
   syscall: f("i64", "i64", "u64", "u64", "u64", "u64"), // memory by its address

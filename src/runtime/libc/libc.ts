@@ -13,6 +13,7 @@
  *  - identity.ts     ids, limits, chroot, signals
  *  - capabilities.ts capabilities
  *  - sandbox.ts      seccomp and Landlock
+ *  - code_pages.ts   pages of the executable
  *  - spawn.ts        programs with exact descriptors
  *
  *  Every method throws SystemError (`code` is the errno's name) when the system refuses. */
@@ -20,6 +21,7 @@
 import { type BeneathCalls, beneathCalls } from "./beneath.ts";
 import { type CapabilityCalls, capabilityCalls } from "./capabilities.ts";
 import { Caller, type RawLibc } from "./call.ts";
+import { type CodePageCalls, codePageCalls } from "./code_pages.ts";
 import { type DatagramCalls, datagramCalls } from "./datagrams.ts";
 import { type DescriptorCalls, descriptorCalls } from "./descriptors.ts";
 import { type DirectoryCalls, directoryCalls } from "./directories.ts";
@@ -52,6 +54,7 @@ export interface Libc
     NotifyCalls,
     IdentityCalls,
     CapabilityCalls,
+    CodePageCalls,
     SandboxCalls,
     SpawnCalls {}
 
@@ -71,6 +74,7 @@ export function makeLibc(raw: RawLibc): Libc {
     ...notifyCalls(c, descriptors),
     ...identityCalls(c),
     ...capabilityCalls(c),
+    ...codePageCalls(c),
     ...sandboxCalls(c),
     ...spawnCalls(c),
   };
