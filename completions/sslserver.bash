@@ -51,7 +51,7 @@ _sslserver() {
     --files) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --handler) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --man) COMPREPLY=($(compgen -W 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -- "$word")); return ;;
-    --example) COMPREPLY=($(compgen -W 'smtps starttls haproxy systemd systemd-socket s6 runit' -- "$word")); return ;;
+    --example) COMPREPLY=($(compgen -W 'smtps starttls pop3s gemini https handler dot proxy proxy-module mtls limits jail certbot haproxy systemd systemd-socket s6 runit container' -- "$word")); return ;;
     --completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")); return ;;
   esac
   case $word in

@@ -101,7 +101,7 @@ complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l handler -r -F -d
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l check -d 'check the configuration and exit'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l help -d 'print this help'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l man -x -a 'sslserver s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck ucspi-tls sslserver-environment' -d 'print a manual page (sslserver)'
-complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l example -x -a 'smtps starttls haproxy systemd systemd-socket s6 runit' -d 'print a working configuration; without name, the list'
+complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l example -x -a 'smtps starttls pop3s gemini https handler dot proxy proxy-module mtls limits jail certbot haproxy systemd systemd-socket s6 runit container' -d 'print a working configuration; without name, the list'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l completion -x -a 'bash zsh fish' -d 'print completions for a shell'
 complete -c sslserver -n 'test (__sslserver_operands) -eq 0' -l version -d 'print the version'
 complete -c sslserver -n 'test (__sslserver_operands) -ge 2' -a '(__sslserver_command --log --keylog --notify-fd --metrics -I -b --proxy-from -c --pending -t -T -w -x -y --access-dir --access-cdb --lookup-timeout -l --workers --drain-timeout --kill-after -B --early-banner --variables -g -u --files --handler --man --example --completion)'

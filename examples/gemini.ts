@@ -1,11 +1,15 @@
-/** A Gemini server: pages from a folder, and /whoami for clients with a certificate that they made
- *  themselves.   PORT=1965 bun examples/gemini.ts FOLDER
- *  CCAFILE=/dev/null asks for a certificate without naming authorities. */
+/** A handler for sslhandle: a Gemini server with the pages of a folder, and /whoami for clients with a certificate that
+ *  they made themselves.
+ *
+ *      env CCAFILE=/dev/null sslhandle -s 0 1965 gemini.ts /srv/gemini
+ *
+ *  -s describes the certificate. CCAFILE=/dev/null asks for one without naming authorities.
+ *  In a project of your own: import type { HandlerConnection } from "sslserver"; */
 
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import process from "node:process";
-import { type HandlerConnection, serve } from "../mod.ts";
+import type { HandlerConnection } from "../mod.ts";
 
 /** The folder, with symbolic links resolved: clients may read only what is below it. */
 const folder = await realpath(process.argv[2] ?? ".");
@@ -58,18 +62,8 @@ async function answer(line: string | undefined, conn: HandlerConnection): Promis
   }
 }
 
-const server = await serve({
-  hostname: "127.0.0.1",
-  port: Number(process.env["PORT"] ?? 0),
-  selfSigned: process.env["CERTFILE"] === undefined,
-  idleTimeout: 30,
-  env: { ...process.env, CCAFILE: "/dev/null" },
-}, async (conn) => {
+export default async function (conn: HandlerConnection): Promise<void> {
   const writer = conn.writable.getWriter();
   await writer.write(new TextEncoder().encode(await answer(await requestLine(conn), conn)));
   await writer.close();
-});
-
-console.log(`gemini on port ${server.port}`);
-process.on("SIGTERM", () => void server.shutdown());
-await server.closed;
+}

@@ -1,8 +1,11 @@
-/** An HTTPS status page that describes its connection.   PORT=8443 bun examples/status_page.ts
- *  One request, one answer, then close, which HTTP/1.1 allows. */
+/** A handler for sslhandle: an HTTPS page that describes its connection. One request, one answer, then close, which
+ *  HTTP/1.1 allows.
+ *
+ *      sslhandle -s -w 10 0 443 status_page.ts
+ *
+ *  In a project of your own: import type { HandlerConnection } from "sslserver"; */
 
-import process from "node:process";
-import { type HandlerConnection, serve } from "../mod.ts";
+import type { HandlerConnection } from "../mod.ts";
 
 /** Requests whose head is larger are not answered. */
 const MAX_HEAD = 8192;
@@ -36,17 +39,8 @@ function page(head: string | undefined, { remote, environment }: HandlerConnecti
   ].join("\r\n");
 }
 
-const server = await serve({
-  hostname: "127.0.0.1",
-  port: Number(process.env["PORT"] ?? 0),
-  selfSigned: process.env["CERTFILE"] === undefined,
-  idleTimeout: 10,
-}, async (conn) => {
+export default async function (conn: HandlerConnection): Promise<void> {
   const writer = conn.writable.getWriter();
   await writer.write(new TextEncoder().encode(page(await readHead(conn), conn)));
   await writer.close();
-});
-
-console.log(`status page on port ${server.port}`);
-process.on("SIGTERM", () => void server.shutdown());
-await server.closed;
+}

@@ -23,8 +23,63 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     file: "starttls.sh",
     text: () => import("../../examples/starttls.sh", { with: { type: "text" } }),
   },
+  "pop3s": {
+    about: "run script: POP3 over TLS, for programs that check passwords",
+    file: "pop3s.sh",
+    text: () => import("../../examples/pop3s.sh", { with: { type: "text" } }),
+  },
+  "gemini": {
+    about: "module for sslhandle: a Gemini server",
+    file: "gemini.ts",
+    text: () => import("../../examples/gemini.ts", { with: { type: "text" } }),
+  },
+  "https": {
+    about: "module for sslhandle: an HTTPS page",
+    file: "status_page.ts",
+    text: () => import("../../examples/status_page.ts", { with: { type: "text" } }),
+  },
+  "handler": {
+    about: "module for sslhandle: answers line by line",
+    file: "handler.ts",
+    text: () => import("../../examples/handler.ts", { with: { type: "text" } }),
+  },
+  "dot": {
+    about: "run script: DNS over TLS before a resolver",
+    file: "dot.sh",
+    text: () => import("../../examples/dot.sh", { with: { type: "text" } }),
+  },
+  "proxy": {
+    about: "run script: TLS before a TCP port, by socat",
+    file: "proxy.sh",
+    text: () => import("../../examples/proxy.sh", { with: { type: "text" } }),
+  },
+  "proxy-module": {
+    about: "module for sslhandle: TLS before a TCP port",
+    file: "proxy.ts",
+    text: () => import("../../examples/proxy.ts", { with: { type: "text" } }),
+  },
+  "mtls": {
+    about: "run script: client certificates, with revocation",
+    file: "mtls.sh",
+    text: () => import("../../examples/mtls.sh", { with: { type: "text" } }),
+  },
+  "limits": {
+    about: "run script: limits against scanners",
+    file: "limits.sh",
+    text: () => import("../../examples/limits.sh", { with: { type: "text" } }),
+  },
+  "jail": {
+    about: "run script: a jail for the program",
+    file: "jail.sh",
+    text: () => import("../../examples/jail.sh", { with: { type: "text" } }),
+  },
+  "certbot": {
+    about: "deploy hook of certbot, for a server that is not root",
+    file: "certbot.sh",
+    text: () => import("../../examples/certbot.sh", { with: { type: "text" } }),
+  },
   "haproxy": {
-    about: "configuration of HAProxy in front of several machines",
+    about: "configuration of HAProxy before several machines",
     file: "haproxy.cfg",
     text: () => import("../../examples/haproxy.cfg", { with: { type: "text" } }),
   },
@@ -47,6 +102,11 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     about: "run script: IMAP over TLS under runit or daemontools",
     file: "runit/imaps/run",
     text: () => import("../../examples/runit/imaps/run", { with: { type: "text" } }),
+  },
+  "container": {
+    about: "Containerfile: IMAP over TLS in a container",
+    file: "container/Containerfile",
+    text: () => import("../../examples/container/Containerfile", { with: { type: "text" } }),
   },
 };
 

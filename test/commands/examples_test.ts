@@ -38,15 +38,7 @@ const files = fs.readdirSync(FOLDER, { recursive: true, encoding: "utf8" })
   .filter((path) => fs.statSync(join(FOLDER, path)).isFile());
 
 /** Files of the library, and a file that goes with another. */
-const OTHERS = [
-  "echo.ts",
-  "echo_client.ts",
-  "gemini.ts",
-  "handler.ts",
-  "status_page.ts",
-  "mutual_tls.ts",
-  "s6/imaps/notification-fd",
-];
+const OTHERS = ["echo.ts", "echo_client.ts", "mutual_tls.ts", "s6/imaps/notification-fd"];
 
 test("every file has a name, except scripts for the library", () => {
   const named = Object.values(EXAMPLES).map(({ file }) => file);

@@ -125,6 +125,7 @@ const COMMANDS = [
   "sslserver",
   "s6-tlsserver",
   "s_server",
+  "sslhandle",
   "sslclient",
   "sslcat",
   "sslconnect",
@@ -191,7 +192,7 @@ export async function saidToVisitor(t: Trial, port: number, input = ""): Promise
 }
 
 /** Waits until a process listens on the port. Makes no connection. */
-export async function listening(port: number, child: ChildProcess): Promise<void> {
+export async function listening(port: number, child?: ChildProcess): Promise<void> {
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   const listens = (): boolean =>
     ["tcp", "tcp6"].some((table) =>
@@ -199,7 +200,7 @@ export async function listening(port: number, child: ChildProcess): Promise<void
         new RegExp(`^ *[0-9]+: [0-9A-F]+:${hex} [0-9A-F]+:0000 0A `).test(line)
       )
     );
-  const over = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const over = (): boolean => child ? child.exitCode !== null || child.signalCode !== null : false;
   await settled(() => listens() || over(), (done) => done, LIMIT * 3);
   assert(listens(), "the server does not listen");
 }

@@ -5,10 +5,11 @@ import { join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import { type AddressInfo, createServer, type Server as TcpServer } from "node:net";
 import process from "node:process";
 import { openssl, type Pair, selfSigned } from "./certificates.ts";
 import { talk } from "./clients.ts";
-import { claim, type Form, LIMIT, ROOT, type Trial, within } from "./harness.ts";
+import { claim, type Form, formCommand, LIMIT, ROOT, type Trial, within } from "./harness.ts";
 
 /** `binary` stands for Bun here, because the library is not an executable. */
 const BOTH: readonly Form[] = ["binary", "deno"];
@@ -60,6 +61,28 @@ function example(
   }, { forms: BOTH });
 }
 
+/** A claim about the module examples/NAME.ts while sslhandle serves it. `binary` is the compiled file. */
+function served(
+  name: string,
+  options: readonly string[],
+  what: string,
+  body: (t: Trial, port: number) => Promise<void>,
+  prepare: (t: Trial) => Promise<{ args?: string[]; env?: Record<string, string> }> = () =>
+    Promise.resolve({}),
+): void {
+  claim(`examples/${name}.ts ${what}`, async (t) => {
+    const { args = [], env = {} } = await prepare(t);
+    const { port } = await t.start({
+      command: [...formCommand(t.form, ""), "--as", "sslhandle"],
+      options: [...options],
+      program: [join(ROOT, "examples", `${name}.ts`), ...args],
+      env,
+      workers: false,
+    });
+    await body(t, port);
+  }, { forms: BOTH });
+}
+
 /** A certificate for CN=visitor by `authority`. */
 async function visitor(t: Trial, authority: Pair): Promise<Pair> {
   const pair = { certificate: join(t.dir, "visitor.pem"), key: join(t.dir, "visitor.key") };
@@ -96,7 +119,7 @@ example("echo", "takes CERTFILE and KEYFILE", async (t, port) => {
   return { env: { CERTFILE: certificate, KEYFILE: key } };
 });
 
-example("gemini", "serves pages, and knows its visitors", async (t, port) => {
+served("gemini", ["-s"], "serves pages, and knows its visitors", async (t, port) => {
   const ask = (path: string, pair?: Pair) => heard(t, port, `gemini://localhost${path}\r\n`, pair);
   assertStrictEquals(await ask("/"), "20 text/gemini\r\n# Welcome\n");
   assertStrictEquals(await ask("/nothing.gmi"), "51 not found\r\n");
@@ -149,10 +172,10 @@ example("gemini", "serves pages, and knows its visitors", async (t, port) => {
   fs.symlinkSync("index.gmi", join(folder, "inside.gmi"));
   execFileSync("mkfifo", [join(folder, "pipe")]);
   fs.writeFileSync(join(folder, "index.gmi"), "# Welcome\n");
-  return Promise.resolve({ args: [folder] });
+  return Promise.resolve({ args: [folder], env: { CCAFILE: "/dev/null" } });
 });
 
-example("status_page", "answers curl", async (t, port) => {
+served("status_page", ["-s"], "answers curl", async (t, port) => {
   const get = async (path: string, ...options: string[]): Promise<string> => {
     const { stdout } = await t.run("curl", ["-sk", ...options, `https://127.0.0.1:${port}${path}`]);
     return new TextDecoder().decode(stdout);
@@ -202,3 +225,23 @@ claim(
   },
   { forms: BOTH },
 );
+
+/** A TCP service that sends back what it gets, and ends after its client. */
+const services = new WeakMap<Trial, TcpServer>();
+
+served("proxy", ["-H"], "copies both directions to their ends", async (t, port) => {
+  const text = "0123456789".repeat(200_000);
+  const { text: back, end } = await talk(t, port, text);
+  assert(back === text, `${back.length} bytes came`);
+  assertStrictEquals(end, "close_notify");
+  services.get(t)?.close();
+  assertStrictEquals((await talk(t, port, text)).text, "");
+}, async (t) => {
+  const service = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    socket.pipe(socket);
+  });
+  services.set(t, service);
+  await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+  return { args: ["127.0.0.1", String((service.address() as AddressInfo).port)] };
+});

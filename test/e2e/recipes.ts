@@ -5,10 +5,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dirname, join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
-import process from "node:process";
 import { freePort } from "../free_port.ts";
 import { DENO, type Ended, fenced, furnish, listening, outcomeOf, stop } from "./docs.ts";
-import { claim, type ClaimOptions, LIMIT, type Trial, within } from "./harness.ts";
+import { claim, type ClaimOptions, isRoot, LIMIT, type Trial, within } from "./harness.ts";
 
 type Replacement = readonly [string | RegExp, string];
 
@@ -41,6 +40,8 @@ export interface Recipe extends ClaimOptions {
   replace?: readonly Replacement[];
   /** Runs before the first step. */
   before?: (t: Trial, run: Run) => Promise<unknown> | void;
+  /** Runs at the end, also after a failure. */
+  after?: (t: Trial, run: Run) => Promise<unknown> | void;
   steps: readonly Step[];
 }
 
@@ -48,6 +49,8 @@ export interface Recipe extends ClaimOptions {
 export interface Run {
   /** The free port in place of one in the recipe. */
   port(written: string): number;
+  /** Waits until something listens on the port. */
+  listens(written: string): Promise<void>;
   /** What has been printed by the commands that serve. */
   log(): string;
 }
@@ -77,6 +80,10 @@ class Kitchen implements Run {
     return port;
   }
 
+  listens(written: string): Promise<void> {
+    return listening(this.port(written));
+  }
+
   log(): string {
     return this.#log;
   }
@@ -92,6 +99,7 @@ class Kitchen implements Run {
       throw new Error(`${String(error)}\n--- the servers printed:\n${this.#log}`);
     } finally {
       for (const { child } of this.#servers.reverse()) await stop(child);
+      await recipe.after?.(t, this);
     }
   }
 
@@ -128,7 +136,8 @@ class Kitchen implements Run {
       ["/etc/ssl/mx.key", `${this.t.dir}/key.pem`],
       ["/etc/sslserver/", `${this.t.dir}/`],
       ["PATH=/usr/local/bin:", `PATH=${this.t.dir}/bin:`],
-      ...process.getuid?.() === 0 ? [] : [[/-u 1000 -g 1000 /, ""] as Replacement],
+      [/\blocalhost:/g, "127.0.0.1:"],
+      ...isRoot ? [] : [[/-u \d+ -g \d+ /g, ""] as Replacement],
       ...[...this.#ports].map(([from, to]): Replacement => [
         new RegExp(`\\b${from}\\b`, "g"),
         String(to),
