@@ -1,11 +1,12 @@
 /** Writes what is made from other files: man/text/ from man/ (with Debian's mandoc), completions/ from the
- *  table of options, and in docs/recipes/ the examples: node_modules/.bin/deno run -A tools/make_docs.ts.
+ *  table of options, examples/text/ from modules, and in docs/recipes/ the examples: node_modules/.bin/deno run -A tools/make_docs.ts.
  *  test/docs_test.ts fails if they are out of date. */
 
 import { fromFileUrl } from "@std/path";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { completionScript } from "../src/commands/completion.ts";
+import { EXAMPLES } from "../src/commands/examples.ts";
 import { SHELLS } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
 import { commandLine } from "./command_line.ts";
@@ -28,6 +29,11 @@ export function pageText(page: string): string {
   return text.replaceAll(/.\x08/g, "");
 }
 
+/** The modules that --example prints. */
+function modules(): string[] {
+  return Object.values(EXAMPLES).map(({ file }) => file).filter((file) => file.endsWith(".ts"));
+}
+
 /** Returns a page of docs/recipes/ with each block of the form ```LANGUAGE examples/FILE filled. */
 function recipe(page: string): string {
   const text = readFileSync(`${ROOT}docs/recipes/${page}`, "utf8");
@@ -45,6 +51,10 @@ export function docs(): [path: string, text: string][] {
       `completions/${NAMES[shell]}`,
       completionScript(shell),
     ]),
+    ...modules().map((name): [string, string] => [
+      `examples/text/${name}.txt`,
+      readFileSync(`${ROOT}examples/${name}`, "utf8"),
+    ]),
     ...readdirSync(`${ROOT}docs/recipes`).sort().map((page): [string, string] => [
       `docs/recipes/${page}`,
       recipe(page),
@@ -54,6 +64,8 @@ export function docs(): [path: string, text: string][] {
 
 if (import.meta.main) {
   commandLine("deno run -A tools/make_docs.ts", {});
-  for (const folder of ["man/text", "completions"]) mkdirSync(ROOT + folder, { recursive: true });
+  for (const folder of ["man/text", "completions", "examples/text"]) {
+    mkdirSync(ROOT + folder, { recursive: true });
+  }
   for (const [path, text] of docs()) writeFileSync(ROOT + path, text);
 }

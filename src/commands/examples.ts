@@ -1,5 +1,6 @@
 /** The examples inside the program: files of examples/ that `--example` prints. Each is loaded when it is asked for;
- *  no file is read. docs/recipes/ explains them. */
+ *  no file is read. docs/recipes/ explains them.
+ *  Modules are copies in examples/text/: Deno would not strip the types of a module that it also knows as a text. */
 
 import { oneWord } from "../config/option_kinds.ts";
 
@@ -31,17 +32,17 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   "gemini": {
     about: "module for sslhandle: a Gemini server",
     file: "gemini.ts",
-    text: () => import("../../examples/gemini.ts", { with: { type: "text" } }),
+    text: () => import("../../examples/text/gemini.ts.txt", { with: { type: "text" } }),
   },
   "https": {
     about: "module for sslhandle: an HTTPS page",
     file: "status_page.ts",
-    text: () => import("../../examples/status_page.ts", { with: { type: "text" } }),
+    text: () => import("../../examples/text/status_page.ts.txt", { with: { type: "text" } }),
   },
   "handler": {
     about: "module for sslhandle: answers line by line",
     file: "handler.ts",
-    text: () => import("../../examples/handler.ts", { with: { type: "text" } }),
+    text: () => import("../../examples/text/handler.ts.txt", { with: { type: "text" } }),
   },
   "dot": {
     about: "run script: DNS over TLS before a resolver",
@@ -56,7 +57,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   "proxy-module": {
     about: "module for sslhandle: TLS before a TCP port",
     file: "proxy.ts",
-    text: () => import("../../examples/proxy.ts", { with: { type: "text" } }),
+    text: () => import("../../examples/text/proxy.ts.txt", { with: { type: "text" } }),
   },
   "mtls": {
     about: "run script: client certificates, with revocation",

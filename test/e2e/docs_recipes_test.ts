@@ -158,7 +158,11 @@ const RECIPES: readonly Recipe[] = [
   {
     page: "limits",
     ports: ["465", "9100"],
-    programs: { smtpd: "exec cat" },
+    programs: { smtpd: 'echo started >>"$(dirname "$0")/started"; exec cat' },
+    before: (t) => {
+      fs.writeFileSync(join(t.dir, "bin/started"), "");
+      fs.chmodSync(join(t.dir, "bin/started"), 0o666);
+    },
     steps: [
       { first: "sslserver --example limits > limits", writes: ["limits"] },
       {
@@ -168,7 +172,12 @@ const RECIPES: readonly Recipe[] = [
       {
         first:
           "for i in 1 2 3 4 5; do sleep 5 | openssl s_client -quiet -no_ign_eof -connect localhost:465 & done",
-        replace: [["sleep 5", "sleep 2"], ["sleep 2\n", "sleep 1\n"]],
+        // Waits for events in place of time: five programs run, and the sixth client is done.
+        replace: [
+          ["sleep 5", "until [ -e done ]; do sleep 0.05; done"],
+          ["sleep 2\n", 'until [ "$(wc -l <bin/started)" = 5 ]; do sleep 0.05; done\n'],
+          ["</dev/null", "</dev/null; status=$?; touch done; exit $status"],
+        ],
         status: 1,
         then: (_t, run) =>
           assertMatch(run.log(), /ip connection limit of 5 exceeded for: 127\.0\.0\.1$/m),
