@@ -18,6 +18,8 @@ export interface Tools {
   references: Record<string, string>;
   /** Our compiled server. */
   binary: string;
+  /** The parts of a connection alone, floor.c. */
+  floor: string;
   /** The tool that measures starts, start.c. */
   start: string;
   /** A self-signed P-256 certificate for localhost, and its key. */
@@ -46,6 +48,7 @@ export function prepare(binary?: string): Tools {
     load: compile("load"),
     references: { "ref-epoll": compile("ref_epoll"), "ref-fork": compile("ref_fork") },
     binary: binary === undefined ? join(ROOT, "dist/sslserver") : fs.realpathSync(binary),
+    floor: compile("floor"),
     start: compile("start"),
     certificate,
     key,

@@ -166,14 +166,26 @@ export function descriptorLimit(): number {
   return text === "unlimited" ? 1_000_000 : Number(text);
 }
 
+export interface ThreadTimes {
+  name: string;
+  user: number;
+  system: number;
+  /** How often it has waited for something, and was woken up. */
+  waits: number;
+}
+
 /** User and system CPU seconds of each thread, with its name. */
-export function threadTimes(pid: number): { name: string; user: number; system: number }[] {
+export function threadTimes(pid: number): ThreadTimes[] {
   return fs.readdirSync(`/proc/${pid}/task`).map((tid) => {
     const fields = stat(pid, tid);
     return {
       name: read(`/proc/${pid}/task/${tid}/comm`).trim(),
       user: Number(fields[11]) / TICKS,
       system: Number(fields[12]) / TICKS,
+      waits: Number(
+        /^voluntary_ctxt_switches:\s+(\d+)/m.exec(read(`/proc/${pid}/task/${tid}/status`))?.[1] ??
+          0,
+      ),
     };
   });
 }

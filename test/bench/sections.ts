@@ -48,7 +48,8 @@ const MOST = { atOnce: 128, total: 2000, seconds: 3 };
 
 /** The numbers of clients at once that the plot shows. */
 export const LOADS: readonly Demand[] = [ONE, FOUR, SIXTEEN, MANY, MOST];
-/** The first connections of a server. A slow server makes fewer. */
+/** The first connections of a server. Servers of other projects compile nothing while they run, so their
+ *  first connections are like all others. */
 const FIRST: readonly Demand[] = [1, 16, 64].map((atOnce) => ({
   atOnce,
   total: 2000,
@@ -59,7 +60,7 @@ const FIRST: readonly Demand[] = [1, 16, 64].map((atOnce) => ({
 export function sections(tools: Tools, all: Subject[], choice: Choice): Section[] {
   const { turns, peerTurns } = choice;
   const toReference = { subjects: all, reference: all[0]?.name ?? "" };
-  const scalable = { ...toReference, subjects: all.filter(({ peer }) => !peer) };
+  const own = { ...toReference, subjects: all.filter(({ peer }) => !peer) };
   const ofOurs = (name: string) => ({
     name,
     subjects: choice.section(name) ? variants(tools, name, choice.variant) : [],
@@ -82,7 +83,7 @@ export function sections(tools: Tools, all: Subject[], choice: Choice): Section[
     {
       name: "first",
       title: "Just started: the first 2,000 connections",
-      ...toReference,
+      ...own,
       steps: FIRST.map(justStarted),
     },
     {
@@ -94,7 +95,7 @@ export function sections(tools: Tools, all: Subject[], choice: Choice): Section[
     { name: "stalled", title: "Beside stalled handshakes", ...toReference, steps: [besideStalled] },
     { name: "nagle", title: "Without TCP_NODELAY", ...toReference, steps: [nagle] },
     { name: "bytes", title: "Throughput", ...toReference, steps: [echo, download] },
-    { name: "held", title: "Beside idle connections", ...scalable, steps: [besideIdle] },
+    { name: "held", title: "Beside idle connections", ...own, steps: [besideIdle] },
     ofHandlers("binary", "compiled"),
     ofHandlers("deno", "Deno"),
     { ...log, title: "With a log", steps: [connections([MANY])] },
@@ -103,7 +104,7 @@ export function sections(tools: Tools, all: Subject[], choice: Choice): Section[
     { ...workers, title: "Workers: beside stalled handshakes", steps: [besideStalled] },
     { ...workers, title: "Workers: throughput", steps: [echo, download] },
     { ...workers, title: "Workers: idle", steps: [idle(1000)], once: true },
-    { name: "start", title: "Start", ...scalable, steps: [start] },
+    { name: "start", title: "Start", ...own, steps: [start] },
     {
       name: "idle",
       title: "Memory and descriptors",

@@ -1,0 +1,59 @@
+/** Reads the output of `perf trace`: the system calls of each process, their number and the time in them. */
+
+import { format, markdown } from "./table.ts";
+
+/** Calls that wait until something happens. Their time is the time of the others. */
+const WAITS = /^(?:epoll_p?wait2?|futex|poll|ppoll|restart_syscall|nanosleep|clock_nanosleep)$/;
+
+/** A call that has ended: its duration in ms, thread name and id, name. A call during which another thread
+ *  printed something has a line without a duration first, and "continued" at its end. */
+const LINE = /^ *[\d.]+ \( *([\d.]+) ms\): .*?\/(\d+) +(?:\.\.\. \[continued\]: )?(\w+)\(/gm;
+
+interface Calls {
+  count: number;
+  ms: number;
+}
+
+/** A table of the calls per connection. `own`: the role of the process of each thread; other threads do not
+ *  count. `roles`: the columns. Rows with less than 0.1 calls are left out. */
+export function callTable(
+  trace: string,
+  own: ReadonlyMap<number, string>,
+  roles: readonly string[],
+  connections: number,
+): string {
+  const found = new Map<string, Map<string, Calls>>();
+  for (const [, ms, thread, call = ""] of trace.matchAll(LINE)) {
+    const role = own.get(Number(thread));
+    if (role === undefined) continue;
+    const byRole = found.get(call) ?? new Map<string, Calls>();
+    found.set(call, byRole);
+    const calls = byRole.get(role) ?? { count: 0, ms: 0 };
+    byRole.set(role, { count: calls.count + 1, ms: calls.ms + Number(ms) });
+  }
+  const all = [...found].map(([name, byRole]) => {
+    const each = roles.map((role) => byRole.get(role) ?? { count: 0, ms: 0 });
+    return { name, each, waits: WAITS.test(name) };
+  });
+  const weight = ({ each, waits }: typeof all[number]): number =>
+    waits ? 0 : each.reduce((sum, { ms }) => sum + ms, 0);
+  const rows = all
+    .filter(({ each }) => each.reduce((sum, { count }) => sum + count, 0) / connections >= 0.1)
+    .sort((a, b) => weight(b) - weight(a))
+    .map(({ name, each, waits }) => [
+      name,
+      ...each.flatMap(({ count, ms }) => [
+        count === 0 ? "" : (count / connections).toFixed(1),
+        count === 0 ? "" : waits ? "waits" : format(ms * 1000 / connections),
+      ]),
+    ]);
+  const sums = roles.flatMap((_, i) => {
+    const working = all.filter(({ waits }) => !waits);
+    const [count, ms] = (["count", "ms"] as const).map((kind) =>
+      working.reduce((sum, { each }) => sum + (each[i]?.[kind] ?? 0), 0) / connections
+    ) as [number, number];
+    return [count.toFixed(1), format(ms * 1000)];
+  });
+  const head = ["call", ...roles.flatMap((role) => [role, "µs"])];
+  return markdown(head, [...rows, ["all that do not wait", ...sums]]);
+}
