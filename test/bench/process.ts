@@ -19,10 +19,12 @@ const TICKS = 100;
 const RAISE = 'ulimit -n 100000 2>/dev/null || ulimit -n "$(ulimit -Hn)"';
 
 /** Starts a command and prints its process id. At the end of standard input, kills the command and all
- *  processes that it started. */
+ *  processes that it started. A shell starts a background command with SIGINT and SIGQUIT ignored. A service
+ *  has neither ignored, and a server that resets them for its programs would have more to do. */
 const GUARD = `${RAISE}
 cgroup=$1
 shift
+set -- env --default-signal=INT,QUIT "$@"
 if [ -n "$cgroup" ]; then
   sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$cgroup" "$@" </dev/null >/dev/null &
 else
