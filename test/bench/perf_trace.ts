@@ -2,8 +2,13 @@
 
 import { format, markdown } from "./table.ts";
 
-/** Calls that wait until something happens. Their time is the time of the others. */
+/** Calls that wait until something happens. Their time is not the server's. */
 const WAITS = /^(?:epoll_p?wait2?|futex|poll|ppoll|restart_syscall|nanosleep|clock_nanosleep)$/;
+
+/** True if the calls wait. A thread that blocks in another call takes more than a millisecond on average;
+ *  clone3 does so, too, because it returns when the child has called execve. */
+const doWait = (name: string, { count, ms }: Calls): boolean =>
+  WAITS.test(name) || (name !== "clone3" && ms / count > 1);
 
 /** A call that has ended: its duration in ms, thread name and id, name. A call during which another thread
  *  printed something has a line without a duration first, and "continued" at its end. */
@@ -33,22 +38,22 @@ export function callTable(
   }
   const all = [...found].map(([name, byRole]) => {
     const each = roles.map((role) => byRole.get(role) ?? { count: 0, ms: 0 });
-    return { name, each, waits: WAITS.test(name) };
+    return { name, each, waits: each.map((calls) => doWait(name, calls)) };
   });
   const weight = ({ each, waits }: typeof all[number]): number =>
-    waits ? 0 : each.reduce((sum, { ms }) => sum + ms, 0);
+    each.reduce((sum, { ms }, i) => sum + (waits[i] ? 0 : ms), 0);
   const rows = all
     .filter(({ each }) => each.reduce((sum, { count }) => sum + count, 0) / connections >= 0.1)
     .sort((a, b) => weight(b) - weight(a))
     .map(({ name, each, waits }) => [
       name,
-      ...each.flatMap(({ count, ms }) => [
+      ...each.flatMap(({ count, ms }, i) => [
         count === 0 ? "" : (count / connections).toFixed(1),
-        count === 0 ? "" : waits ? "waits" : format(ms * 1000 / connections),
+        count === 0 ? "" : waits[i] ? "waits" : format(ms * 1000 / connections),
       ]),
     ]);
   const sums = roles.flatMap((_, i) => {
-    const working = all.filter(({ waits }) => !waits);
+    const working = all.filter(({ waits }) => !waits[i]);
     const [count, ms] = (["count", "ms"] as const).map((kind) =>
       working.reduce((sum, { each }) => sum + (each[i]?.[kind] ?? 0), 0) / connections
     ) as [number, number];

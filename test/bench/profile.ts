@@ -6,6 +6,7 @@ import { join } from "@std/path";
 import * as fs from "node:fs";
 import process from "node:process";
 import { commandLine } from "../../tools/command_line.ts";
+import { freePort } from "../free_port.ts";
 import { limit } from "./limit.ts";
 import { CAT } from "./measure.ts";
 import { prepare } from "./prepare.ts";
@@ -35,18 +36,19 @@ async function main(): Promise<void> {
     process.on(signal, () => end().then(() => process.exit(130)));
   }
   try {
-    const metrics = ["--metrics", join(tools.scratch, "metrics")];
+    const metrics = await freePort();
     const whole = [...references(tools), ...forms.map((form) => ours(tools, TITLES[form], form))];
     const parts = [
       `# Profile\n\n${total} connections, ${atOnce} at once.\n`,
       await limit(tools, whole, total, [1, atOnce]),
     ];
     for (const form of forms) {
-      const subject = ours(tools, form, form, metrics);
+      const subject = ours(tools, form, form, ["--metrics", `127.0.0.1:${metrics}`]);
       parts.push(`## ${TITLES[form]}\n`);
       for (const view of [stages, times, calls, samples]) {
-        const server = await Running.start((port) => subject.at(port, [CAT]), undefined);
-        const profiled = { tools, server, total, atOnce };
+        const log = join(tools.scratch, "server.log");
+        const server = await Running.start((port) => subject.at(port, [CAT]), log);
+        const profiled = { tools, server, metrics, total, atOnce };
         try {
           await run(profiled, total); // fills caches and compiles code first
           parts.push(await view(profiled));

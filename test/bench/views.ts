@@ -21,6 +21,8 @@ import { format, markdown } from "./table.ts";
 export interface Profiled {
   tools: Tools;
   server: Running;
+  /** The port of its metrics. */
+  metrics: number;
   total: number;
   atOnce: number;
 }
@@ -38,10 +40,9 @@ export async function run({ tools, server, atOnce }: Profiled, total: number): P
 
 /** The mean of each stage in milliseconds. The rest of a connection is the wait until the program starts,
  *  the relay, and the end of program and client. */
-export const stages: View = async ({ tools, server, total, atOnce: most }) => {
-  const socket = join(tools.scratch, "metrics");
+export const stages: View = async ({ tools, server, metrics, total, atOnce: most }) => {
   const read = async (): Promise<Map<string, number>> => {
-    const text = await get(socket);
+    const text = await get(metrics);
     const found = text.matchAll(/^sslserver_(\w+)_duration_seconds_(sum|count) (\S+)$/gm);
     return new Map([...found].map(([, stage, kind, value]) => [`${stage} ${kind}`, Number(value)]));
   };
@@ -66,9 +67,9 @@ function grown(before: Map<string, number>, now: Map<string, number>, name: stri
   return (now.get(name) ?? 0) - (before.get(name) ?? 0);
 }
 
-function get(socketPath: string): Promise<string> {
+function get(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    request({ socketPath, path: "/metrics" }, (answer) => {
+    request({ host: "127.0.0.1", port, path: "/metrics" }, (answer) => {
       let text = "";
       answer.setEncoding("utf8").on("data", (part) => text += part).on("end", () => resolve(text));
     }).on("error", reject).end();
