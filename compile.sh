@@ -7,6 +7,7 @@
 #   ./compile.sh all    dist/sslserver-TARGET with Bun, for every target below; the base executables
 #                       come from the npm registry and must match package-lock.json
 #   ./compile.sh TARGET the same for one of them, linux-x64 say
+#   ./compile.sh docs   dist/html: the manual pages as HTML (needs mandoc)
 #   ./compile.sh npm    dist/npm: the library as JavaScript with its types, for the npm package (Deno
 #                       runs no TypeScript out of node_modules); `npm pack` calls it
 #
@@ -26,13 +27,13 @@ fail() {
 }
 
 usage() {
-  echo "usage: compile.sh [deno | npm | all | TARGET], TARGET one of $TARGETS" >&2
+  echo "usage: compile.sh [deno | npm | docs | all | TARGET], TARGET one of $TARGETS" >&2
   exit 100
 }
 
 [ $# -le 1 ] || usage
 case ${1-bun} in
-  bun | deno | npm) job=${1-bun} ;;
+  bun | deno | npm | docs) job=${1-bun} ;;
   all) job=targets ;;
   *)
     case " $TARGETS " in *" $1 "*) job=targets TARGETS=$1 ;; *) usage ;; esac
@@ -184,6 +185,24 @@ case $job in
       fetch "@oven/bun-$(echo "$target" | sed s/arm64/aarch64/)" "$(pinned bun)"
       build "sslserver-$target" "$scratch/package/bin/bun" --target="bun-$target"
     done
+    ;;
+  docs)
+    command -v mandoc >/dev/null || fail "unable to make dist/html: mandoc is not installed"
+    mkdir "$scratch/html"
+    # Links lead to Debian's pages, except for those that lie beside this one.
+    beside=$(cd -- "$home/man" && for page in *.[17]; do
+      echo "s|https://manpages.debian.org/$page\"|$page.html\"|g;"
+    done)
+    for page in "$home"/man/*.[17]; do
+      mandoc -Thtml -Ostyle=style.css,man=https://manpages.debian.org/%N.%S "$page" >"$scratch/page" ||
+        fail "unable to make dist/html: mandoc failed"
+      sed "$beside" "$scratch/page" >"$scratch/html/${page##*/}.html"
+    done
+    cp -- "$home/tools/manual.css" "$scratch/html/style.css"
+    chmod 755 "$scratch/html"
+    rm -rf -- "$dist/html"
+    mv -- "$scratch/html" "$dist/html"
+    echo "$dist/html"
     ;;
   npm)
     need deno "$deno"

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes the files of a release in dist/release: an executable per target, named by version and target,
-# their checksums (SHA256SUMS), and an SBOM (CycloneDX in JSON). Every target is built twice, and both
-# builds must be the same bytes. With the same sources, Bun version and package-lock.json anyone can make
-# the same files and compare.
+# Makes the files of a release in dist/release: per target an executable, named by version and target, and
+# what tools/package.sh makes of it (an archive with manual pages and completions, its list of files, a
+# Debian package); the checksums of all (SHA256SUMS), and an SBOM (CycloneDX in JSON). Every target is
+# built twice, and both builds must be the same bytes. With the same sources, Bun version and
+# package-lock.json anyone can make the same files and compare.
 #
 #   ./release.sh            every target of compile.sh
 #   ./release.sh TARGET…    these
@@ -45,7 +46,16 @@ for file in "$scratch/first"/sslserver-*; do
     fail "unable to release $name: two builds of the same sources differ"
   mv -- "$file" "$scratch/release/sslserver-$version-${name#sslserver-}"
 done
-node "$home/tools/make_release.mjs" files "$scratch/release" "$version" || fail "see above"
+SOURCE_DATE_EPOCH=$(node "$home/tools/make_release.mjs" time) || fail "see above"
+export SOURCE_DATE_EPOCH
+node "$home/tools/make_release.mjs" sbom "$scratch/release" "$version" || fail "see above"
+for file in "$scratch/release"/*; do
+  name=${file##*/}
+  case $name in *.cdx.json) continue ;; esac
+  "$home/tools/package.sh" "$file" "$name" "$version" "${name#"sslserver-$version-"}" "$scratch/release" ||
+    fail "see above"
+done
+node "$home/tools/make_release.mjs" sums "$scratch/release" || fail "see above"
 
 rm -rf -- "$dist/release"
 mv -- "$scratch/release" "$dist/release"

@@ -5,6 +5,8 @@ import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals }
 import { dirname, fromFileUrl, join } from "@std/path";
 import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import process from "node:process";
 import { test } from "node:test";
 import { spelling } from "../src/check/spelling.ts";
 import { decodePem } from "../src/codec/x509/pem.ts";
@@ -356,6 +358,27 @@ test("SECURITY.md names files that exist", () => {
     const pattern = new RegExp(`^${name.replaceAll(".", "\\.").replaceAll("*", ".*")}$`);
     const found = fs.readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" });
     assert(found.some((file) => pattern.test(file)), name);
+  }
+});
+
+test("compile.sh docs makes HTML of every page, with links that lead somewhere", () => {
+  const dist = fs.mkdtempSync(join(tmpdir(), "html-"));
+  try {
+    execFileSync(join(ROOT, "compile.sh"), ["docs"], { env: { ...process.env, DIST: dist } });
+    const folder = join(dist, "html");
+    const made = fs.readdirSync(folder);
+    assertEquals(made.sort(), [...pages().map((page) => `${page}.html`), "style.css"].sort());
+    const links = made.flatMap((name) =>
+      [...fs.readFileSync(join(folder, name), "utf8").matchAll(/href="([^"#]+)/g)].map(([, to]) =>
+        to
+      )
+    );
+    assert(links.includes("sslclient.1.html") && links.includes("style.css"));
+    for (const to of new Set(links)) {
+      assert(to?.startsWith("https://manpages.debian.org/") || made.includes(to ?? ""), to);
+    }
+  } finally {
+    fs.rmSync(dist, { recursive: true });
   }
 });
 

@@ -1,7 +1,10 @@
 /** The parts of release.sh that need more than a shell:
  *
  *    node tools/make_release.mjs version           prints the version, once all files agree on it
- *    node tools/make_release.mjs files DIR VERSION  writes SHA256SUMS and the SBOM for the executables
+ *    node tools/make_release.mjs time              prints the date of the newest version in CHANGELOG.md,
+ *                                                  in seconds since 1970: the time of all packed files
+ *    node tools/make_release.mjs sbom DIR VERSION  writes the SBOM of the executables in DIR
+ *    node tools/make_release.mjs sums DIR          writes SHA256SUMS for all files in DIR
  *
  *  The SBOM (CycloneDX 1.5, ECMA-424) lists the parts of an executable: our sources, Bun for that
  *  target as in package-lock.json, and the libraries that Bun reports it was built with. It has no
@@ -118,15 +121,28 @@ function sbom(version, files) {
   };
 }
 
+/** Returns the time of the newest version in CHANGELOG.md, in seconds since 1970. */
+function time() {
+  const date = /^## \d+\.\d+\.\d+ \((\d{4}-\d{2}-\d{2})\)$/m.exec(read("CHANGELOG.md"))?.[1];
+  if (date === undefined) fail("release: CHANGELOG.md has no version with a date");
+  return Date.parse(`${date}T00:00:00Z`) / 1000;
+}
+
+/** Returns the files of a folder with their checksums. */
+function hashed(folder) {
+  return readdirSync(folder).sort().map((name) => ({
+    name,
+    sha256: createHash("sha256").update(readFileSync(`${folder}/${name}`)).digest("hex"),
+  }));
+}
+
 const [job, folder, named] = process.argv.slice(2);
 if (job === "version") console.log(version());
-else if (job === "files" && folder && named) {
-  const hash = (name) =>
-    createHash("sha256").update(readFileSync(`${folder}/${name}`)).digest("hex");
-  const files = readdirSync(folder).sort().map((name) => ({ name, sha256: hash(name) }));
-  const bom = `sslserver-${named}.cdx.json`;
-  writeFileSync(`${folder}/${bom}`, `${JSON.stringify(sbom(named, files), null, 2)}\n`);
-  const sums = [...files, { name: bom, sha256: hash(bom) }];
-  const lines = sums.map(({ name, sha256 }) => `${sha256}  ${name}\n`);
+else if (job === "time") console.log(time());
+else if (job === "sbom" && folder && named) {
+  const bom = `${JSON.stringify(sbom(named, hashed(folder)), null, 2)}\n`;
+  writeFileSync(`${folder}/sslserver-${named}.cdx.json`, bom);
+} else if (job === "sums" && folder) {
+  const lines = hashed(folder).map(({ name, sha256 }) => `${sha256}  ${name}\n`);
   writeFileSync(`${folder}/SHA256SUMS`, lines.join(""));
-} else fail("tell what is wanted: version, or files DIR VERSION");
+} else fail("tell what is wanted: version, time, sbom DIR VERSION or sums DIR");

@@ -1,6 +1,6 @@
 /** release.sh makes the same files each time and in each folder, with correct checksums and SBOM. */
 
-import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -56,18 +56,56 @@ claim(
       fs.readdirSync(folder).sort().map((name) => `${name} ${sha256(join(folder, name))}`)
     );
     assertEquals(first, second);
-    assertStrictEquals(first.length, 3);
     const [folder = ""] = folders;
     const { version, devDependencies } = json(join(here, "package.json")) as {
       version: string;
       devDependencies: { bun: string };
     };
-    const binary = join(folder, `sslserver-${version}-${TARGET}`);
+    const name = `sslserver-${version}-${TARGET}`;
+    const binary = join(folder, name);
+    assertEquals(first.map((line) => line.split(" ")[0]), [
+      "SHA256SUMS",
+      name,
+      `${name}.files`,
+      `${name}.tar.gz`,
+      `sslserver-${version}.cdx.json`,
+      `sslserver_${version}_amd64.deb`,
+    ]);
 
     // The executable runs, and does not contain the path of its build folder.
     const shown = await t.run(binary, ["--version"]);
     assertStrictEquals(new TextDecoder().decode(shown.stdout), `sslserver ${version}\n`);
     assertStrictEquals(fs.readFileSync(binary).includes(here), false);
+
+    // The archive and the Debian package have every file of the list, at its place.
+    const prefix = join(t.dir, "prefix");
+    const root = join(t.dir, "root");
+    for (const place of [prefix, root]) fs.mkdirSync(place);
+    const unpacked = await t.run("sh", [
+      "-c",
+      'tar -xzf "$0.tar.gz" -C "$1" --strip-components=1 && dpkg-deb -x "$2" "$3"',
+      binary,
+      prefix,
+      join(folder, `sslserver_${version}_amd64.deb`),
+      root,
+    ]);
+    assertStrictEquals(unpacked.status, 0, unpacked.stderr);
+    const listed = read(`${binary}.files`).trim().split("\n").map((line) => line.split(" "));
+    for (const [mode = "", path = "", target] of listed) {
+      const file = join(prefix, path);
+      if (mode === "link") assertStrictEquals(fs.readlinkSync(file), target);
+      else assertStrictEquals((fs.statSync(file).mode & 0o777).toString(8), mode, path);
+    }
+    const paths = listed.map(([, path]) => path);
+    for (
+      const path of ["bin/sslcat", "share/man/man1/sslserver.1", "share/doc/sslserver/LICENSE"]
+    ) {
+      assert(paths.includes(path), path);
+    }
+    assertEquals(fs.readFileSync(join(root, "usr/bin/sslserver")), fs.readFileSync(binary));
+    const man = join(root, "usr/share/man/man1/sslserver.1.gz");
+    assert(fs.existsSync(man) && fs.existsSync(join(root, "usr/share/doc/sslserver/copyright")));
+    assertStrictEquals(fs.existsSync(join(root, "usr/bin/tcprules")), false); // of ucspi-tcp
 
     // sha256sum accepts the sums.
     const checked = await t.run("sh", ["-c", 'cd "$0" && sha256sum -c SHA256SUMS', folder]);

@@ -30,7 +30,7 @@ const FACTS: TlsFacts = {
   server: serverVariables(readCertificate(server)),
   clientChain: [],
   clientVerify: "NONE",
-  versionInterface: "sslserver/0.1.0",
+  versionInterface: "sslserver/0.2.0",
   versionLibrary: "BoringSSL/1",
 };
 
@@ -49,7 +49,7 @@ test("a connection without a client certificate has these variables and no other
     SSL_CIPHER_USEKEYSIZE: "256",
     SSL_CIPHER_ALGKEYSIZE: "256",
     SSL_CIPHER_EXPORT: "false",
-    SSL_VERSION_INTERFACE: "sslserver/0.1.0",
+    SSL_VERSION_INTERFACE: "sslserver/0.2.0",
     SSL_VERSION_LIBRARY: "BoringSSL/1",
     SSL_TLS_SNI: "server.example",
     SSL_ALPN: "h2",
