@@ -186,7 +186,7 @@ const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
       ),
       ...flag(
         "-W --no-strict-resolution",
-        "admit a client without these answers (default)",
+        "admit a client if DNS or ident does not answer (default)",
         (_, o) => o.strictResolution = false,
       ),
       ...number(

@@ -334,8 +334,8 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
     title: "What serves a connection",
     options: [
       ...row("-www", "answer HTTP with a page about the connection", (s) => s.mode = "www"),
-      ...row("-WWW", "serve the files below this folder by HTTP", (s) => s.mode = "WWW"),
-      ...row("-HTTP", "serve files that are whole HTTP answers", (s) => s.mode = "HTTP"),
+      ...row("-WWW", "serve the files below the working directory by HTTP", (s) => s.mode = "WWW"),
+      ...row("-HTTP", "serve files that contain complete HTTP responses", (s) => s.mode = "HTTP"),
       ...row("-rev", "send back each line reversed", (s) => s.mode = "rev"),
       ...row("-crlf", "send LF from the terminal as CR LF", (s) => s.crlf = true),
       ...row("-ign_eof", "go on when standard input ends", (s) => s.ignoresEnd = true),

@@ -15,8 +15,8 @@ port  a number or a service name
 `,
     groups: CLIENT_OPTIONS,
     closing: `Exit status: that of prog, 111 without a connection, 100 for wrong usage.
-Trusted authorities are the first of these that are set: -a and -A, CAFILE and
-CADIR, those of the system.
+Trusted authorities: those of -a and -A. Without these options, those of CAFILE
+and CADIR. Without these variables, those of the system.
 `,
   });
 }

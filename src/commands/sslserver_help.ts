@@ -17,7 +17,7 @@ port  a number, 0 for any free one, or a service name
     groups: OPTIONS,
     closing: `Certificate and key: CERTFILE and KEYFILE in the environment (PEM files).
 
-This file also has other names. Each prints its own --help:
+This executable contains other commands. Each has its own --help:
   s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@
 `,
   });

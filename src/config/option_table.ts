@@ -48,7 +48,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       text(
         "--metrics",
         "where",
-        "serve Prometheus metrics on host:port or a unix socket",
+        "serve Prometheus metrics on address:port or a unix socket",
         (o, value) => {
           o.metrics = parseMetricsAddress(value);
           if (!o.metrics) throw badValue("--metrics", value, EXPECTED_FORM);
@@ -142,7 +142,7 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       flag("-m", "require a valid client certificate", (o) => o.clientCertificate = "valid"),
       flag(
         "-z",
-        "like -m; a known client name must match the certificate",
+        "like -m, and match the client's host name if it is known",
         (o) => o.clientCertificate = "match",
       ),
       flag(
