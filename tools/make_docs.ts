@@ -1,5 +1,6 @@
 /** Writes what is made from other files: man/text/ from man/ (with Debian's mandoc), completions/ from the
- *  table of options, examples/text/ from modules, and in docs/recipes/ the examples: node_modules/.bin/deno run -A tools/make_docs.ts.
+ *  table of options, examples/text/ from modules, and in docs/ the examples of recipes,
+ *  troubleshooting.md and library_reference.md: node_modules/.bin/deno run -A tools/make_docs.ts.
  *  test/docs_test.ts fails if they are out of date. */
 
 import { fromFileUrl } from "@std/path";
@@ -10,6 +11,8 @@ import { EXAMPLES } from "../src/commands/examples.ts";
 import { SHELLS } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
 import { commandLine } from "./command_line.ts";
+import { libraryReference } from "./library_reference.ts";
+import { troubleshooting } from "./messages/page.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 
@@ -59,6 +62,8 @@ export function docs(): [path: string, text: string][] {
       `docs/recipes/${page}`,
       recipe(page),
     ]),
+    ["docs/troubleshooting.md", troubleshooting()],
+    ["docs/library_reference.md", libraryReference(ROOT)],
   ];
 }
 

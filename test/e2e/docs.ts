@@ -52,10 +52,11 @@ export interface Ended {
 
 const BOTH: readonly Form[] = ["binary", "deno"];
 
-/** The blocks in ```sh fences of a Markdown file. */
-export function fenced(file: string): string[] {
+/** The blocks in fences of a Markdown file, by default those of a shell. */
+export function fenced(file: string, language = "sh"): string[] {
   const text = fs.readFileSync(join(ROOT, file), "utf8");
-  return [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? "");
+  const fence = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm");
+  return [...text.matchAll(fence)].map((match) => match[1] ?? "");
 }
 
 /** The literal displays of a page's EXAMPLES. */
