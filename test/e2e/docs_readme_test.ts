@@ -8,17 +8,7 @@ import { availableParallelism } from "node:os";
 import process from "node:process";
 import { connect as connectTls } from "node:tls";
 import { LIMIT, ROOT, type Trial, within } from "./harness.ts";
-import {
-  asUser,
-  fenced,
-  hasWorkers,
-  JAIL,
-  makeJail,
-  ROOTS,
-  said,
-  saidToVisitor,
-  tryBlocks,
-} from "./docs.ts";
+import { asUser, fenced, hasWorkers, JAIL, makeJail, ROOTS, said, tryBlocks } from "./docs.ts";
 
 const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
 
@@ -107,16 +97,6 @@ tryBlocks("README.md", fenced("README.md"), [
     serves: async (t, port) => {
       assertMatch(await shown(t, port, "imap.example"), /CN ?= ?authority/);
       assertMatch(await shown(t, port, "other.example"), /CN ?= ?server/);
-    },
-  },
-  {
-    first: "env CERTFILE=cert.pem KEYFILE=key.pem CCAFILE=/dev/null \\",
-    replace: [["1965", "@PORT"]],
-    serves: async (t, port) => {
-      const url = "gemini://localhost/\r\n";
-      const visitor = await saidToVisitor(t, port, url);
-      assertMatch(visitor, /^20 text\/plain\r\nyou are [0-9a-f]{64}\n$/);
-      assertStrictEquals(await said(t, port, url), "60 certificate required\r\n");
     },
   },
   {
