@@ -77,7 +77,10 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
     checkOperands(options, env, runtime, actors, findings);
     findings.start(log);
     if (!options.handler) {
-      options.command = ignoring(options.command, started?.ignored ?? [], log);
+      const ignored = started?.ignored ?? [];
+      const other = options.uid !== undefined || options.gid !== undefined;
+      const left = other || ignored.length === 0 ? ignored : runtime.keepIgnored(ignored);
+      options.command = ignoring(options.command, left, log);
     }
     const supervised = { inherited, notifier };
     if (plan && early) {

@@ -1,7 +1,8 @@
 /** Ignored signals for programs. exec keeps an ignored signal ignored, as under nohup(1) or in a background
  *  job of a script, so a program started directly would ignore it too. The server handles some signals, and
- *  the launcher resets all of them for a program. So env(1) starts the program and ignores the signals that
- *  the server was started to ignore. */
+ *  the launcher resets all of them for a program. Where `Runtime.keepIgnored` cannot prevent that, env(1)
+ *  starts the program and ignores the signals that the server was started to ignore. That takes a
+ *  millisecond. */
 
 import fs from "node:fs";
 import type { Log } from "../log.ts";

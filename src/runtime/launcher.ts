@@ -4,6 +4,8 @@
 
 import { constants } from "node:os";
 import { signalChild } from "./child.ts";
+import { othersBlock } from "./libc/ignoring.ts";
+import { readOwn } from "./libc/inherited.ts";
 import type { Libc } from "./libc/libc.ts";
 import { lookUp } from "./look_up.ts";
 import type { Launched, LaunchOptions } from "./runtime.ts";
@@ -36,6 +38,8 @@ export class Launcher {
   readonly #others = new Set<number>();
   /** Children of neither the runtime nor this object are reaped too. */
   #reapsAll = false;
+  /** Signals, by number, that children ignore. */
+  #ignored: readonly number[] = [];
 
   constructor(readonly libc: Libc, readonly watch: WatchChildren, readonly find = lookUp) {}
 
@@ -48,6 +52,16 @@ export class Launcher {
     this.#watch();
     this.#idle();
     this.#reap();
+  }
+
+  /** See `Runtime.keepIgnored`. */
+  keepIgnored(names: readonly string[]): readonly string[] {
+    const { libc } = this;
+    const numbers = names.map((name) => constants.signals[name as NodeJS.Signals]);
+    const status = (thread: number) => readOwn(libc, `task/${thread}/status`);
+    if (!libc.confines || !othersBlock(numbers, libc.threads(), status)) return names;
+    this.#ignored = numbers;
+    return [];
   }
 
   /** Leaves it to the runtime to reap this child, until `ended` settles. */
@@ -67,7 +81,7 @@ export class Launcher {
     try {
       const mask = blocked && constants.signals[blocked];
       pid = this.libc.withFirstFileLimit(() =>
-        this.libc.spawn(path, argv, env, descriptors, base, mask)
+        this.libc.spawn(path, argv, env, descriptors, base, mask, this.#ignored)
       );
     } catch (error) {
       this.#found.delete(command);

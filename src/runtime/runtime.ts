@@ -297,6 +297,11 @@ export interface Runtime {
   /** Reaps every child from now on, orphans that this process inherits included. Needs libc. */
   reapAll(): void;
 
+  /** Programs that `spawn` and `launch` start from now on, those with another user excepted, ignore
+   *  these signals, by name. Returns those for which this process cannot do that. Call it before
+   *  signals are handled. */
+  keepIgnored(signals: readonly string[]): readonly string[];
+
   /** True: `launch` supports `LaunchOptions.user`. */
   readonly switchesUser: boolean;
 

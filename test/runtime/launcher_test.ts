@@ -1,6 +1,8 @@
 /** The launcher against a fake C library that reports which children have ended. */
 
 import { assertEquals, assertObjectMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { constants } from "node:os";
+import process from "node:process";
 import { test } from "node:test";
 import { Launcher } from "../../src/runtime/launcher.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
@@ -15,12 +17,18 @@ function launcher() {
   let handler: (() => void) | undefined;
   let fails = false;
   const killed: number[] = [];
+  const threads = [process.pid];
+  /** The signals that each child was to ignore. */
+  const ignored: unknown[] = [];
   const libc = {
     kill(pid: number, signal: number) {
       if (fails) throw Object.assign(new Error("kill: not permitted"), { code: "EPERM" });
       killed.push(pid, signal);
     },
-    spawn() {
+    confines: true,
+    threads: () => threads,
+    spawn(...args: unknown[]) {
+      ignored.push(args[6]);
       if (fails) throw Object.assign(new Error("posix_spawn: no such file"), { code: "ENOENT" });
       return ++pid;
     },
@@ -45,12 +53,25 @@ function launcher() {
     strangers,
     looked,
     killed,
+    threads,
+    ignored,
     launch: () => one.launch({ command, env: {}, descriptors: [0, 1, 2] }),
     fail: (on: boolean) => fails = on,
     signal: () => handler?.(),
     one,
   };
 }
+
+test("children ignore the signals to keep, if no other thread could take one meanwhile", () => {
+  const { one, launch, ignored, threads } = launcher();
+  const { SIGHUP, SIGINT } = constants.signals;
+  assertEquals(one.keepIgnored(["SIGHUP", "SIGINT"]), []);
+  launch();
+  threads.push(-1); // its signal mask is not known
+  assertEquals(one.keepIgnored(["SIGTERM"]), ["SIGTERM"]);
+  launch();
+  assertEquals(ignored, [[SIGHUP, SIGINT], [SIGHUP, SIGINT]]);
+});
 
 test("one signal reports all children that have ended", async () => {
   const { launch, ended, signal } = launcher();

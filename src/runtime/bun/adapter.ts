@@ -58,6 +58,7 @@ export function bunRuntime(): Runtime {
     launch: (options) => launch(launcher, options),
     switchesUser: true,
     reapAll: () => launcher.reapAll(),
+    keepIgnored: (signals) => launcher.keepIgnored(signals),
     adoptEnds: (fds) => adoptEnds(libc, fds),
     adoptSocket,
     selfCommand,

@@ -81,6 +81,7 @@ export function denoRuntime(): Runtime {
     launch: (options) => (launcher ?? needed("start a program by libc")).launch(options),
     switchesUser: false,
     reapAll: () => (launcher ?? needed("reap orphans")).reapAll(),
+    keepIgnored: (signals) => launcher?.keepIgnored(signals) ?? signals,
     adoptEnds: (fds) => adoptEnds(libc ?? needed("use a pipe by its descriptor"), fds),
     adoptSocket: async (fd) => new AdoptedStream(fd, { readable: true, writable: true }),
     selfCommand,

@@ -151,6 +151,8 @@ const COMMON: Record<string, Signature> = {
 const ON_LINUX: Record<string, Signature> = {
   __errno_location: f("pointer"),
   accept4: f("i32", "i32", "memory", "memory", "i32"),
+  sigaction: f("i32", "i32", "memory", "memory"),
+  sigprocmask: f("i32", "i32", "memory", "memory"),
   pipe2: f("i32", "memory", "i32"),
   fcntl: f("i32", "i32", "i32", "i64"),
   ioctl: f("i32", "i32", "u64", "memory"),

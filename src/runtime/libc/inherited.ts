@@ -39,7 +39,7 @@ const MAX_OWN = 8 << 20;
  *  none. */
 export function readOwn(
   libc: Libc,
-  name: "status" | "environ" | "cmdline",
+  name: "status" | "environ" | "cmdline" | `task/${number}/status`,
 ): Uint8Array | undefined {
   let fd: number;
   try {

@@ -4,12 +4,14 @@
 import { encodeOsText } from "../../codec/os_text.ts";
 import { systemError } from "./errno.ts";
 import { type Caller, cString, type Memory, memory } from "./call.ts";
+import { addSignal, makeWhileIgnoring, removeSignal } from "./ignoring.ts";
 
 /** Calls about programs. All throw SystemError. */
 export interface SpawnCalls {
   /** Runs the file `path` with `argv` (its own name first) and `env`; `descriptors[n]` becomes its
    *  descriptor n, unless it is undefined. Others are closed if they are marked close-on-exec.
-   *  Signals have their default action in it, and only `blocked`, a signal's number, is blocked.
+   *  Signals have their default action in it, except `ignored` (see ignoring.ts), and only
+   *  `blocked`, a signal's number, is blocked.
    *  Variables of `base` are added unless `env` has the name. `argv` and `base` are converted for C
    *  only once, so they must not change afterwards. Returns the process id; the caller reaps it
    *  with `reap`. */
@@ -20,6 +22,7 @@ export interface SpawnCalls {
     descriptors: readonly (number | undefined)[],
     base?: Readonly<Record<string, string>>,
     blocked?: number,
+    ignored?: readonly number[],
   ): number;
   /** The wait status of a child that has ended: exit code × 256, or the signal's number. Undefined
    *  while it runs. */
@@ -46,6 +49,8 @@ const WEXITED = 4;
 const WNOWAIT = 0x1000000;
 const SI_PID = 16;
 
+const NONE: readonly number[] = [];
+
 const ENCODER = new TextEncoder();
 
 /** Writes the bytes of `text` (os_text.ts) to `room`. Returns how many. */
@@ -70,13 +75,15 @@ export function spawnCalls(c: Caller): SpawnCalls {
   const info = memory(STRUCT);
   const infoView = new DataView(info.buffer);
   const actions = memory(STRUCT);
+  const whileIgnoring = makeWhileIgnoring(c);
   /** The converted strings of each `argv` and `base`, by the object. */
   const ready = new WeakMap<object, Strings>();
   /** Strings of which C gets only the addresses. Kept here, so that they are not collected
    *  meanwhile. */
   const held: Strings[] = [];
-  /** By the signal that is blocked, 0 for none. Made once, and never destroyed. */
-  const attributes = new Map<number, Memory>();
+  /** By the signal that is blocked (0 for none) and those that are ignored. Made once, and never
+   *  destroyed. */
+  const attributes = new Map<string, Memory>();
   let lastPath: { readonly path: string; readonly file: Memory } | undefined;
   /** The variables of one program, and the pointers to all of them. */
   let room = memory(4096);
@@ -89,18 +96,20 @@ export function spawnCalls(c: Caller): SpawnCalls {
     if (error !== 0) throw systemError(name, error, c.abi.os);
   }
 
-  /** The attributes of a start: no signal ignored, and only this one blocked. */
-  function attributesWith(blocked: number): Memory {
-    const found = attributes.get(blocked);
+  /** The attributes of a start: only these signals ignored, and only this one blocked. */
+  function attributesWith(blocked: number, ignored: readonly number[]): Memory {
+    const key = `${blocked}:${ignored}`;
+    const found = attributes.get(key);
     if (found) return found;
     const [made, signals, mask] = [memory(STRUCT), memory(STRUCT), memory(STRUCT)];
     signals.fill(0xff, 0, SIGNALS);
-    if (blocked > 0) mask[(blocked - 1) >> 3] = 1 << ((blocked - 1) & 7);
+    for (const signal of ignored) removeSignal(signals, signal);
+    if (blocked > 0) addSignal(mask, blocked);
     make("posix_spawnattr_init", made);
     make("posix_spawnattr_setsigdefault", made, signals);
     make("posix_spawnattr_setsigmask", made, mask);
     make("posix_spawnattr_setflags", made, SETSIGDEF | SETSIGMASK);
-    attributes.set(blocked, made);
+    attributes.set(key, made);
     return made;
   }
 
@@ -200,15 +209,17 @@ export function spawnCalls(c: Caller): SpawnCalls {
   }
 
   return {
-    spawn(path, argv, env, descriptors, base, blocked = 0) {
+    spawn(path, argv, env, descriptors, base, blocked = 0, ignored = NONE) {
       const file = fileOf(path);
-      const attributes = attributesWith(blocked);
+      const attributes = attributesWith(blocked, ignored);
       make("posix_spawn_file_actions_init", actions);
       try {
         const argvAt = prepared(argv, () => argv).pointers;
         const envAt = environment(env, base);
         arrange(descriptors);
-        make("posix_spawn", number, file, actions, attributes, argvAt, envAt);
+        const start = () => make("posix_spawn", number, file, actions, attributes, argvAt, envAt);
+        if (ignored.length === 0) start();
+        else whileIgnoring(ignored, start);
       } finally {
         held.length = 0;
         c.once("posix_spawn_file_actions_destroy", actions);
