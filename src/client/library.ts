@@ -160,12 +160,12 @@ function opened(
   const { peerCertificates, protocol, cipher, alpn } = session;
   const { promise: over, resolve: end } = Promise.withResolvers<void>();
   let handed: HandlerConnection | undefined;
-  const facts = { local, remote, peerCertificates, environment: {} };
+  const facts = { local, remote, peerCertificates, environment: {}, failed() {} };
   const take = (conn: HandlerConnection): Promise<void> => {
     handed = conn;
     return over;
   };
-  const program = startHandler(take, facts, () => {});
+  const program = startHandler(take, facts);
   if (!handed) throw new Error("the handler has not begun");
   let failure: Error | undefined;
   const abort = (): void => {

@@ -120,10 +120,10 @@ async function talkHere(
   log: Log,
 ): Promise<number> {
   const { local, remote, session: { peerCertificates } } = connection;
-  const facts = { local, remote, peerCertificates, environment: {} };
   // After an error, the connection is dropped without waiting for an orderly end.
   const { promise: failed, reject } = Promise.withResolvers<never>();
-  const program = startHandler((conn) => talk(conn, options), facts, reject);
+  const facts = { local, remote, peerCertificates, environment: {}, failed: reject };
+  const program = startHandler((conn) => talk(conn, options), facts);
   const conversation = converseWithServer(connection, program, options, log);
   const status = await Promise.race([conversation, failed]);
   return status === 0 ? EXIT.ok : EXIT.system; // the log says why the connection has ended

@@ -136,7 +136,7 @@ export class SServer implements ServerExtras, ConnectionObserver {
     if (mode !== "rev") return undefined;
     return {
       needs: "hello",
-      start: (facts, onError) =>
+      start: (facts) =>
         startHandler(
           async (conn) => {
             this.#begun(facts, true);
@@ -147,7 +147,6 @@ export class SServer implements ServerExtras, ConnectionObserver {
             }
           },
           facts,
-          onError,
         ),
     };
   }

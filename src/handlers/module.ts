@@ -34,7 +34,7 @@ export class ModuleHandler {
 
   readonly handler: ConnectionHandler = {
     needs: "session",
-    start: (facts, onError) => startHandler(this.#current ?? this.#whenLoaded, facts, onError),
+    start: (facts) => startHandler(this.#current ?? this.#whenLoaded, facts),
   };
 
   /** Serves a connection that came before the module was loaded. */

@@ -130,8 +130,8 @@ export class Terminal implements ConnectionHandler {
   }
 
   /** See `ConnectionHandler`. */
-  start(facts: HandlerFacts, onError: (error: unknown) => void): ReturnType<typeof startHandler> {
-    return startHandler((conn) => this.#serve(conn, facts), facts, onError);
+  start(facts: HandlerFacts): ReturnType<typeof startHandler> {
+    return startHandler((conn) => this.#serve(conn, facts), facts);
   }
 
   async #serve(conn: HandlerConnection, facts: HandlerFacts): Promise<void> {

@@ -19,7 +19,7 @@ const FIELDS = {
 
 export const www: ConnectionHandler = {
   needs: "hello",
-  start: (facts, onError) =>
+  start: (facts) =>
     startHandler(
       (conn) =>
         serveHttp(conn, ({ target, fields }) => {
@@ -30,7 +30,6 @@ export const www: ConnectionHandler = {
           return page(200, "text/html; charset=utf-8", text, FIELDS);
         }),
       facts,
-      onError,
     ),
 };
 

@@ -41,6 +41,9 @@ export type Handler = (conn: HandlerConnection) => Promise<void> | void;
 export interface HandlerFacts extends Omit<HandlerConnection, "readable" | "writable" | "signal"> {
   /** The TLS records of the ClientHello, if `ConnectionHandler.needs` says "hello". */
   readonly hello?: Uint8Array | undefined;
+  /** Gets an error of the handler, unless the connection had ended before. A method, because a
+   *  closure would be kept for each connection. */
+  failed(error: unknown): void;
 }
 
 /** Chunks buffered in each direction before back-pressure begins. */
@@ -54,27 +57,22 @@ export interface ConnectionHandler {
   /** What is kept of a connection for `start`. `session`: the TLS session, for variables and
    *  certificates. `hello`: the session and the ClientHello. */
   readonly needs: "nothing" | "session" | "hello";
-  /** Starts to serve one connection. `onError` gets an error of the handler, unless the connection
-   *  had ended before. */
-  start(facts: HandlerFacts, onError: (error: unknown) => void): Program;
+  /** Starts to serve one connection. */
+  start(facts: HandlerFacts): Program;
 }
 
 /** Serves connections by a function. */
 export function connectionHandler(handler: Handler): ConnectionHandler {
   return {
     needs: "session",
-    start: (facts, onError) => startHandler(handler, facts, onError),
+    start: (facts) => startHandler(handler, facts),
   };
 }
 
 /** Calls the handler. `exited` resolves with 0, or with 256 if the handler throws. */
-export function startHandler(
-  handler: Handler,
-  facts: HandlerFacts,
-  onError: (error: unknown) => void,
-): Program {
+export function startHandler(handler: Handler, facts: HandlerFacts): Program {
   const program = new HandlerProgram();
-  program.begin(handler, new Given(facts, program), onError);
+  program.begin(handler, facts);
   return program;
 }
 
@@ -87,20 +85,16 @@ class HandlerProgram implements Program {
   #state: "running" | "given up" | "over" = "running";
   #abort: AbortController | undefined;
 
-  begin(handler: Handler, conn: HandlerConnection, onError: (error: unknown) => void): void {
-    this.exited = this.#run(handler, conn, onError);
+  begin(handler: Handler, facts: HandlerFacts): void {
+    this.exited = this.#run(handler, facts);
   }
 
-  async #run(
-    handler: Handler,
-    conn: HandlerConnection,
-    onError: (error: unknown) => void,
-  ): Promise<number> {
+  async #run(handler: Handler, facts: HandlerFacts): Promise<number> {
     try {
-      await handler(conn);
+      await handler(new Given(facts, this));
       return 0;
     } catch (error) {
-      if (this.#state === "running") onError(error);
+      if (this.#state === "running") facts.failed(error);
       return 256;
     } finally {
       this.#state = "over";

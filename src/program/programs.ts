@@ -7,6 +7,7 @@ import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
 import type { ConnectionSlot, RunningProgram } from "../connection.ts";
+import type { ConnectionHandler, HandlerFacts } from "./handler.ts";
 import type { Slots } from "./slots.ts";
 
 export interface Programs {
@@ -34,7 +35,7 @@ export interface Programs {
   ): Promise<RunningProgram>;
   /** Like `start`, for a handler in this process, which behaves like a program: `slot` becomes free
    *  when it has ended. */
-  hold(slot: ConnectionSlot, start: () => Program): Program;
+  hold(slot: ConnectionSlot, handler: ConnectionHandler, facts: HandlerFacts): Program;
 }
 
 /** Starts programs from this process. */
@@ -81,10 +82,14 @@ export class DirectPrograms implements Programs {
     }
   }
 
-  hold(slot: ConnectionSlot, start: () => Program): Program {
-    const program = occupy(slot, start());
+  hold(slot: ConnectionSlot, handler: ConnectionHandler, facts: HandlerFacts): Program {
+    const program = handler.start(facts);
+    slot.run();
     this.held++;
-    program.exited.then(() => this.held--);
+    program.exited.then(() => {
+      slot.release();
+      this.held--;
+    });
     return program;
   }
 }

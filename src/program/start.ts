@@ -47,10 +47,7 @@ export async function start(
     return programs.start(request, slot, conn.signal);
   };
   if (!handler || !channel) return await begin();
-  return programs.hold(slot, () =>
-    handler.start(new Facts(conn, services, channel), (error) => {
-      services.log.handlerFailed(conn.remote.ip, error);
-    }));
+  return programs.hold(slot, handler, new Facts(conn, services, channel));
 }
 
 /** What a handler may ask about its connection. */
@@ -81,6 +78,10 @@ class Facts implements HandlerFacts {
 
   get hello(): Uint8Array | undefined {
     return this.channel.hello;
+  }
+
+  failed(error: unknown): void {
+    this.services.log.handlerFailed(this.conn.remote.ip, error);
   }
 
   #variables(): Record<string, string> {

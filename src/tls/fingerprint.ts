@@ -23,5 +23,5 @@ export function fingerprint(first: Uint8Array): string | undefined {
 }
 
 function sha256(text: string): string {
-  return nodeCrypto().createHash("sha256").update(text).digest("hex");
+  return nodeCrypto().hash("sha256", text);
 }

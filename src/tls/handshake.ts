@@ -102,7 +102,9 @@ export async function secure(
     }
     const described = options.tlsVariables || options.delayed || options.verbosity >= 3 ||
       (handler !== undefined && handler.needs !== "nothing");
-    const hello = described ? first.slice() : undefined; // the adapter may free `first`
+    // Before the handshake, in which the adapter may free `first`.
+    const ja4 = described ? fingerprint(first) : undefined;
+    const kept = handler?.needs === "hello" ? { hello: first.slice() } : {};
     const stream = await handshakes.enter(conn.socket, prepared.context, first, tap);
     const session = described || auth || options.variables === "s6" ? stream.session() : undefined;
     const chain = sentChain(session?.peerCertificates);
@@ -113,8 +115,6 @@ export async function secure(
       const { protocol, cipher } = session ?? stream.suite();
       services.metrics.secured(protocol, cipher);
     }
-    const ja4 = hello && fingerprint(hello);
-    const kept = handler?.needs === "hello" && hello ? { hello } : {};
     return { stream, prepared, session, clientChain: chain, clientVerify, ja4, ...kept };
   } catch (error) {
     if (conn.givenUp === undefined || sentNothing(reasonOf(error))) throw error;

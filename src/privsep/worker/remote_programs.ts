@@ -4,6 +4,7 @@
 import { DecodeError } from "../../codec/bytes.ts";
 import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
+import type { ConnectionHandler, HandlerFacts } from "../../program/handler.ts";
 import { occupy, type Programs } from "../../program/programs.ts";
 import type { ConnectionSlot, RunningProgram } from "../../connection.ts";
 import { abortError, ConnectionError, startFailure } from "../../reason.ts";
@@ -128,8 +129,8 @@ export class RemotePrograms implements Programs {
   }
 
   /** The slot stays with this worker: no message is sent. */
-  hold(slot: ConnectionSlot, start: () => Program): Program {
-    return occupy(slot, start());
+  hold(slot: ConnectionSlot, handler: ConnectionHandler, facts: HandlerFacts): Program {
+    return occupy(slot, handler.start(facts));
   }
 
   /** Encodes a START. If a peer has made it too large, only this connection fails, not the

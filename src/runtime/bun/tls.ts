@@ -118,10 +118,12 @@ export class BunTlsStream extends BunStream implements TlsStream {
     const alpn = tls.alpnProtocol;
     const peerCertificates = chainOf(tls.getPeerCertificate(false));
     const error = peerCertificates.length > 0 ? tls.getAuthorizationError() : null;
-    const session = tls.getSession();
+    const suite = this.suite();
+    // In TLS 1.3 the id is empty, and the session would be serialized only to be dropped.
+    const session = suite.protocol === "TLSv1.3" ? undefined : tls.getSession();
     const id = session ? sessionId(session) : undefined;
     return {
-      ...this.suite(),
+      ...suite,
       reused: tls.isSessionReused(),
       peerCertificates,
       ...(id ? { id } : {}),
