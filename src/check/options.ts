@@ -184,6 +184,14 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
       "unset it, or leave it empty",
     );
   }
+  const http = options.handler?.kind === "www" || options.handler?.kind === "files";
+  // s_server selects what -alpn lists, as OpenSSL's does.
+  if (http && options.name !== "s_server" && /(?:^|,)\s*h2c?\s*(?:,|$)/.test(env.ALPN ?? "")) {
+    findings.error(
+      `ALPN=${env.ALPN}: --www and --files do not speak HTTP/2`,
+      "set ALPN=http/1.1, or unset it",
+    );
+  }
   const required = options.clientCertificate !== "none" || env.CCAVERIFY !== undefined;
   if (env.CCAFILE === "-" && required) {
     const text = "with CCAFILE=- no certificate is requested, so -m, -z and CCAVERIFY do nothing";

@@ -10,6 +10,9 @@ import { commaLine } from "../codec/x509/names.ts";
 import { encodePem } from "../codec/x509/pem.ts";
 import type { HandlerFacts } from "../program/handler.ts";
 import { SentCertificate } from "../tls/sent_chain.ts";
+import { advertisedLine, offerLines } from "./s_server_offer.ts";
+import type { ServerSettings } from "./s_server_settings.ts";
+import { verdictOf } from "./s_server_verdict.ts";
 
 /** Bytes of a handshake message before its body. */
 const MESSAGE_HEADER = 4;
@@ -27,8 +30,11 @@ export function helloOf(records: Uint8Array | undefined): ClientHelloMessage | u
   }
 }
 
-/** The summary of a session, without `-brief`. `serverName`: that of -servername. */
-export function sessionLines(facts: HandlerFacts, serverName: string | undefined): string[] {
+/** The summary of a session, without `-brief`. */
+export function sessionLines(
+  facts: HandlerFacts,
+  { serverName, alpn }: Pick<ServerSettings, "serverName" | "alpn">,
+): string[] {
   const { environment: env, peerCertificates: [own] } = facts;
   const { SSL_TLS_SNI: name, SSL_ALPN: protocol, SSL_PROTOCOL, SSL_CIPHER } = env;
   const hello = helloOf(facts.hello);
@@ -39,9 +45,12 @@ export function sessionLines(facts: HandlerFacts, serverName: string | undefined
       lines.push("Switching server context.");
     }
   }
+  if (alpn !== undefined && hello) lines.push(...advertisedLine(hello));
   if (protocol !== undefined) lines.push(`ALPN protocols selected: ${printable(protocol)}`);
   if (own) lines.push("Client certificate", ...certificateLines(own));
+  if (hello) lines.push(...offerLines(hello));
   lines.push(`Protocol  : ${SSL_PROTOCOL ?? "unknown"}`, `CIPHER is ${SSL_CIPHER ?? "(NONE)"}`);
+  if (facts.reused) lines.push("Reused session-id");
   const secure = hello?.cipherSuites.includes(RENEGOTIATION_SUITE) ||
     hello?.extensions.some(({ type }) => type === RENEGOTIATION_INFO);
   lines.push(`Secure Renegotiation IS${secure ? "" : " NOT"} supported`);
@@ -66,21 +75,13 @@ function namesOf(der: Uint8Array): { subject: string; issuer: string } | undefin
   }
 }
 
-const FAILED = "FAILED:";
-
 /** The verdict on the client's certificate; none without one. */
 export function verdictLines(
   { environment: env, peerCertificates: [own] }: HandlerFacts,
 ): string[] {
   if (!own) return [];
-  const verdict = env.SSL_CLIENT_VERIFY ?? "NONE";
   const depth = `depth=0 ${namesOf(own)?.subject ?? "unreadable"}`;
-  if (verdict.startsWith(FAILED)) {
-    return [depth, `verify error:${printable(verdict.slice(FAILED.length))}`];
-  }
-  return verdict === "GENEROUS"
-    ? [depth, "verify error:no authority is trusted"]
-    : [depth, "verify return:1"];
+  return [depth, ...verdictOf(env.SSL_CLIENT_VERIFY ?? "NONE")];
 }
 
 /** The summary of -brief. */

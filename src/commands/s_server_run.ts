@@ -155,7 +155,7 @@ export class SServer implements ServerExtras, ConnectionObserver {
     if (this.settings.extensions) this.#write(extensionLines(facts));
     this.#tell(verdictLines(facts));
     if (brief) this.#tell(briefLines(facts));
-    else this.#print(sessionLines(facts, this.settings.serverName));
+    else this.#print(sessionLines(facts, this.settings));
   }
 
   #command(command: TerminalCommand): void {

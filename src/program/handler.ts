@@ -41,6 +41,8 @@ export type Handler = (conn: HandlerConnection) => Promise<void> | void;
 export interface HandlerFacts extends Omit<HandlerConnection, "readable" | "writable" | "signal"> {
   /** The TLS records of the ClientHello, if `ConnectionHandler.needs` says "hello". */
   readonly hello?: Uint8Array | undefined;
+  /** The TLS session was resumed. */
+  readonly reused?: boolean;
   /** Gets an error of the handler, unless the connection had ended before. A method, because a
    *  closure would be kept for each connection. */
   failed(error: unknown): void;

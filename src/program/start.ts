@@ -76,6 +76,10 @@ class Facts implements HandlerFacts {
     return this.channel.session?.peerCertificates ?? [];
   }
 
+  get reused(): boolean {
+    return this.channel.session?.reused ?? false;
+  }
+
   get hello(): Uint8Array | undefined {
     return this.channel.hello;
   }

@@ -8,6 +8,7 @@ import { readSServerOptions, sServerOptions } from "../../src/commands/s_server_
 import { refuseLacking } from "../../src/commands/s_server.ts";
 import { passwordFrom } from "../../src/commands/s_server_password.ts";
 import { defaultSettings, type ServerSettings } from "../../src/commands/s_server_settings.ts";
+import { advertisedLine, offerLines } from "../../src/commands/s_server_offer.ts";
 import { S_SERVER_OPTIONS } from "../../src/commands/s_server_table.ts";
 import { headingLines, stateLines } from "../../src/commands/s_server_trace.ts";
 import {
@@ -15,9 +16,11 @@ import {
   translatedOptions,
   versionRange,
 } from "../../src/commands/s_server_translation.ts";
+import { verdictOf } from "../../src/commands/s_server_verdict.ts";
 import { TlsConversation, type TlsEvent } from "../../src/codec/tls/conversation.ts";
 import type { Options } from "../../src/config/options.ts";
 import { UsageError } from "../../src/errors.ts";
+import { clientHello } from "../codec/tls/samples.ts";
 
 /** Every option of OpenSSL 3.0's `s_server -help`, and those of earlier versions that its manual
  *  has. */
@@ -298,4 +301,39 @@ test("-msg and -state name messages as OpenSSL does", () => {
     "SSL_accept:SSLv3/TLS read change cipher spec",
     "SSL3 alert read:warning (1), close_notify (0)",
   ]);
+});
+
+test("what a client offers has OpenSSL's names", () => {
+  const extensions = [
+    { type: 10, body: Uint8Array.of(0, 6, 0x0a, 0x0a, 0, 29, 0, 23) },
+    { type: 11, body: Uint8Array.of(2, 0, 1) },
+    { type: 13, body: Uint8Array.of(0, 12, 4, 3, 8, 4, 8, 9, 4, 1, 8, 7, 3, 2) },
+    { type: 16, body: Uint8Array.of(0, 7, 2, 0x68, 0x32, 3, 0x61, 10, 0x62) },
+  ];
+  const hello = clientHello({ extensions });
+  assertEquals(advertisedLine(hello), ["ALPN protocols advertised by the client: h2, a?b"]);
+  assertEquals(offerLines(hello), [
+    "Signature Algorithms: ECDSA+SHA256:RSA-PSS+SHA256:rsa_pss_pss_sha256:RSA+SHA256:ed25519:DSA+SHA224",
+    "Supported Elliptic Curve Point Formats: uncompressed:ansiX962_compressed_prime",
+    "Supported groups: 0x0A0A:x25519:secp256r1",
+  ]);
+  assertEquals(offerLines(clientHello({})), []);
+  const odd = clientHello({ extensions: [{ type: 10, body: Uint8Array.of(0, 1, 0) }] });
+  assertEquals(offerLines(odd), [], "a malformed extension has no line");
+});
+
+test("a verdict has OpenSSL's number", () => {
+  const rows: [string, string[]][] = [
+    ["SUCCESS", ["verify return:1"]],
+    ["GENEROUS", ["verify error:no authority is trusted"]],
+    ["FAILED:certificate has expired", [
+      "verify error:num=10:certificate has expired",
+      "verify return:1",
+    ]],
+    ["FAILED:unreadable certificate: der: too long", [
+      "verify error:unreadable certificate: der: too long",
+      "verify return:1",
+    ]],
+  ];
+  for (const [verdict, lines] of rows) assertEquals(verdictOf(verdict), lines);
 });

@@ -161,6 +161,12 @@ const ROWS: readonly Row[] = [
     info: "use --workers 1, for which deno run needs --allow-ffi and --allow-run, or use -u and -g",
   },
   {
+    args: "--www 127.0.0.1 0",
+    env: { ...GOOD, ALPN: "h2,http/1.1" },
+    fatal: "ALPN=h2,http/1.1: --www and --files do not speak HTTP/2",
+    info: "set ALPN=http/1.1, or unset it",
+  },
+  {
     args: LAST,
     fatal: "unable to find a certificate: neither CERTFILE nor CERTCHAINFILE is set",
     info: "set CERTFILE and KEYFILE to PEM files, or try --self-signed",

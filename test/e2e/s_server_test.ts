@@ -240,7 +240,7 @@ claim("options that Deno's TLS library lacks are refused with its name", async (
 }, { forms: ["deno"] });
 
 claim("Q, q and S of the terminal are commands, and lines go to the client", async (t) => {
-  const server = await start(t, "ours", []); // with a temporary certificate
+  const server = await start(t, "ours", ["-crlf"]); // with a temporary certificate
   const meet = (): ChildProcess =>
     t.spawn("openssl", ["s_client", "-connect", `127.0.0.1:${server.port}`, "-quiet"]);
   const first = meet();
@@ -248,11 +248,11 @@ claim("Q, q and S of the terminal are commands, and lines go to the client", asy
   first.stdout?.on("data", (bytes) => received += new TextDecoder().decode(bytes));
   const firstEnded = new Promise((resolve) => first.on("close", resolve));
   server.child.stdin?.write("hello client\nS\n");
-  await settled(() => received, (text) => text.includes("hello client\n"), LIMIT);
+  await settled(() => received, (text) => text.includes("hello client\r\n"), LIMIT);
   await settled(() => server.stdout, (text) => text.includes("1 server accepts"), LIMIT);
   server.child.stdin?.write("q\n");
   await within(firstEnded, LIMIT, "q did not end the connection");
-  assertEquals(received, "hello client\n");
+  assertEquals(received, "hello client\r\n");
   const accepts = (): number => server.stdout.split("ACCEPT\n").length - 1;
   assertEquals(await settled(accepts, (n) => n >= 2, LIMIT), 2);
   meet();

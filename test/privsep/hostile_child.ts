@@ -3,14 +3,14 @@
 
 import fs from "node:fs";
 import process from "node:process";
-import { sandbox, type SandboxOptions } from "../../src/privsep/sandbox.ts";
+import { sandbox } from "../../src/privsep/sandbox.ts";
 import { libcHere } from "../runtime/libc/here.ts";
-import { ABSTRACT, ABSTRACT_LENGTH, NOBODY, ROWS } from "./hostile_rows.ts";
+import { ABSTRACT, ABSTRACT_LENGTH, NOBODY, rows } from "./hostile_rows.ts";
 import { rawSyscall } from "./raw_syscall.ts";
 
 if (process.env["SANDBOX_CHILD"] !== "1") throw new Error("run by hostile_test.ts only");
 
-const [files = "none", sibling = ""] = process.argv.slice(2);
+const [files = "none", sibling = "", below] = process.argv.slice(2);
 const libc = await libcHere();
 const raw = await rawSyscall();
 await fs.promises.readFile("/etc/hostname"); // makes the runtime start a thread of its pool
@@ -21,15 +21,27 @@ const somebody = raw("socket", 1, 1, 0);
 raw("bind", somebody, ABSTRACT, ABSTRACT_LENGTH);
 raw("listen", somebody, 1);
 const confined = libc.landlocked();
+const folder = below === undefined ? undefined : libc.openFolder(below);
 if (process.getuid?.() === 0) { // root's capabilities would permit what no worker may
   libc.setGroups([]);
   libc.setGid(NOBODY);
   libc.setUid(NOBODY);
 }
-const { off } = sandbox(libc, { files: files as SandboxOptions["files"], confined });
+const { off } = sandbox(libc, {
+  files: files === "none" ? "none" : "read",
+  ...(folder === undefined ? {} : { readBelow: [folder], beneath: true }),
+  confined,
+});
 
-const held = { raw, listener: fd, control, monitor: process.ppid, sibling: Number(sibling) };
-const rows = ROWS.map(([, , go]) => go(held));
+const held = {
+  raw,
+  listener: fd,
+  control,
+  monitor: process.ppid,
+  sibling: Number(sibling),
+  folder,
+};
+const results = rows(folder !== undefined).map(([, , go]) => go(held));
 
 /** Attempts by a thread of the runtime's pool that was started before the sandbox. */
 const elsewhere: Record<string, string> = {};
@@ -42,5 +54,8 @@ for (const pid of [process.ppid, held.sibling]) {
     elsewhere[`${name} of ${pid === process.ppid ? "monitor" : "sibling"}`] = await outcome;
   }
 }
-libc.write(1, new TextEncoder().encode(JSON.stringify({ off, confined, rows, elsewhere }) + "\n"));
+libc.write(
+  1,
+  new TextEncoder().encode(JSON.stringify({ off, confined, results, elsewhere }) + "\n"),
+);
 process.exit(0);

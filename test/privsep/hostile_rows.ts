@@ -14,6 +14,8 @@ export interface Held {
   /** The pids of the monitor, and of another process of the same user. */
   readonly monitor: number;
   readonly sibling: number;
+  /** The folder of --files, if the worker has one. */
+  readonly folder?: number | undefined;
 }
 
 export const ERRNO = {
@@ -177,6 +179,58 @@ const WITH_ADDRESS: Row[] = [
   ],
 ];
 
+const PATH_ONLY = 0x200000;
+
+/** struct open_how: flags, mode, resolve (all zero). */
+const NO_LIMITS = bytes();
+
+/** Attempts to leave the folder of --files, which has `file` and the link `out`. Beside it is `secret`,
+ *  which the worker's user may read. */
+const FOLDER_ROWS: readonly Row[] = [
+  [
+    "a file below the folder",
+    "done",
+    ({ raw, folder = -1 }) => raw("openat", folder, text("file"), 0),
+  ],
+  [
+    "it, with openat2",
+    "done",
+    ({ raw, folder = -1 }) => raw("openat2", folder, text("file"), NO_LIMITS, 24),
+  ],
+  ...["../secret", "out", "/etc/passwd", "/proc/self/environ", "..", "/"].flatMap((path): Row[] => [
+    [path, "EACCES", ({ raw, folder = -1 }) => raw("openat", folder, text(path), 0)],
+    [
+      `${path}, with openat2`,
+      "EACCES",
+      ({ raw, folder = -1 }) => raw("openat2", folder, text(path), NO_LIMITS, 24),
+    ],
+  ]),
+  [
+    "secret, by a descriptor of the parent",
+    "EACCES",
+    ({ raw, folder = -1 }) => {
+      const parent = raw("openat", folder, text(".."), PATH_ONLY);
+      return parent < 0 ? parent : raw("openat", parent, text("secret"), 0);
+    },
+  ],
+  [
+    "secret, after fchdir",
+    "EPERM",
+    ({ raw, folder = -1 }) => raw("fchdir", folder),
+  ],
+  ["file, for writing", "EACCES", ({ raw, folder = -1 }) => raw("openat", folder, text("file"), 1)],
+  [
+    "a new file",
+    "EACCES",
+    ({ raw, folder = -1 }) => raw("openat", folder, text("new"), 0o101, 0o644),
+  ],
+  [
+    "a link to secret",
+    "EPERM",
+    ({ raw, folder = -1 }) => raw("symlinkat", text("../secret"), folder, text("new")),
+  ],
+];
+
 /** Attempts to damage the listening socket with calls that a worker needs for other sockets. The monitor
  *  repairs it, see monitor_test.ts. These rows come last, because the socket is unusable afterwards. */
 const SPOILS: Row[] = [
@@ -184,7 +238,9 @@ const SPOILS: Row[] = [
   ["shut the listening socket down", "done", ({ raw, listener }) => raw("shutdown", listener, 2)],
 ];
 
-export const ROWS: readonly Row[] = [
+/** `beneath`: the worker may use openat2, for --files. */
+export const rows = (beneath: boolean): readonly Row[] => [
+  ...(beneath ? FOLDER_ROWS : calls("ENOSYS", "openat2 -100 4096 4096 24")),
   ...(process.arch === "x64" ? X32_CALLS : []),
   ...NAMELESS,
   ...calls(
@@ -194,7 +250,6 @@ export const ROWS: readonly Row[] = [
     io_uring_enter 3 1 1 0
     io_uring_register 3 0 0 0
     clone3 4096 88
-    openat2 -100 4096 4096 24
     memfd_create 4096 0
     memfd_secret 0
     shmget 0 4096 1023

@@ -45,6 +45,8 @@ const RETRY = Uint8Array.of(
 const MAX_SESSION_ID = 32;
 const SUPPORTED_VERSIONS = 43;
 const SIGNATURE_ALGORITHMS = 13;
+const SUPPORTED_GROUPS = 10;
+const POINT_FORMATS = 11;
 const ALPN = 16;
 
 /** Reads the body of a ClientHello, without the message's header. Throws `DecodeError`. An
@@ -136,6 +138,32 @@ export function offeredSignatures(hello: ClientHelloMessage): number[] {
   const read = (reader: Reader): number[] =>
     numberList(reader.inner(2, "signature algorithms"), 2, "signature algorithm");
   return whole(body, read);
+}
+
+/** The groups that a client offers, in its order, GREASE included. Throws `DecodeError`. */
+export function offeredGroups(hello: ClientHelloMessage): number[] {
+  const body = bodyOf(hello.extensions, SUPPORTED_GROUPS);
+  if (!body) return [];
+  return whole(body, (reader) => numberList(reader.inner(2, "groups"), 2, "group"));
+}
+
+/** The formats of curve points that a client offers. Throws `DecodeError`. */
+export function offeredPointFormats(hello: ClientHelloMessage): number[] {
+  const body = bodyOf(hello.extensions, POINT_FORMATS);
+  if (!body) return [];
+  return whole(body, (reader) => numberList(reader.inner(1, "point formats"), 1, "point format"));
+}
+
+/** The protocols that a client offers by ALPN, in its order. Throws `DecodeError`. */
+export function offeredProtocols(hello: ClientHelloMessage): Uint8Array[] {
+  const body = bodyOf(hello.extensions, ALPN);
+  if (!body) return [];
+  return whole(body, (reader) => {
+    const list = reader.inner(2, "protocol list");
+    const names: Uint8Array[] = [];
+    while (list.left > 0) names.push(list.vector(1, "protocol name"));
+    return names;
+  });
 }
 
 /** The first protocol that a client offers by ALPN. Undefined: it offers none. Throws

@@ -47,11 +47,8 @@ export interface Abi {
   /** Numbers of calls that the library has no function for (Linux). */
   readonly seccomp: number;
   readonly getdents64: number;
-  /** For beneath.ts: numbers of calls, the offset of the mode in struct stat, and flags of open(2)
-   *  (Linux). */
-  readonly files: Readonly<
-    Record<"openat" | "fstat" | "statMode" | "noFollow" | "directory", number>
-  >;
+  /** For beneath.ts: the number of fstat(2), and the offset of the mode in struct stat (Linux). */
+  readonly files: Readonly<Record<"fstat" | "statMode", number>>;
   /** Filler before the first variadic argument, see `fcntl` below. */
   readonly variadicFill: number;
 }
@@ -222,9 +219,7 @@ function linux(arch: "x64" | "arm64"): Abi {
       : { ...LINUX, O_NOFOLLOW: 0x8000, O_DIRECTORY: 0x4000 },
     seccomp: arch === "x64" ? 317 : 277,
     getdents64: arch === "x64" ? 217 : 61,
-    files: arch === "x64"
-      ? { openat: 257, fstat: 5, statMode: 24, noFollow: 0x20000, directory: 0x10000 }
-      : { openat: 56, fstat: 80, statMode: 16, noFollow: 0x8000, directory: 0x4000 },
+    files: arch === "x64" ? { fstat: 5, statMode: 24 } : { fstat: 80, statMode: 16 },
     variadicFill: 0,
   };
 }
@@ -242,7 +237,7 @@ function darwin(arch: "x64" | "arm64"): Abi {
     constants: DARWIN,
     seccomp: 0,
     getdents64: 0,
-    files: { openat: 0, fstat: 0, statMode: 0, noFollow: 0, directory: 0 },
+    files: { fstat: 0, statMode: 0 },
     variadicFill: fill,
   };
 }

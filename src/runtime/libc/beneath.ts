@@ -35,8 +35,8 @@ const REGULAR = 0o100000;
 
 /** The calls, made through `c`. */
 export function beneathCalls(c: Caller): BeneathCalls {
-  const { O_CLOEXEC, O_NONBLOCK, O_NOCTTY } = c.abi.constants;
-  const { openat, fstat, statMode, noFollow, directory } = c.abi.files;
+  const { O_CLOEXEC, O_NONBLOCK, O_NOCTTY, O_NOFOLLOW, O_DIRECTORY } = c.abi.constants;
+  const { fstat, statMode } = c.abi.files;
   const how = memory(24); // struct open_how: flags, mode, resolve
   const howView = new DataView(how.buffer);
   const stat = memory(144); // struct stat
@@ -83,7 +83,7 @@ export function beneathCalls(c: Caller): BeneathCalls {
     try {
       for (const [i, name] of names.entries()) {
         const last = i === names.length - 1;
-        const next = openat1(at, name, last ? flags : O_PATH | O_CLOEXEC | directory);
+        const next = openat1(at, name, last ? flags : O_PATH | O_CLOEXEC | O_DIRECTORY);
         if (at !== folder) c.once("close", at);
         at = next;
       }
@@ -98,10 +98,7 @@ export function beneathCalls(c: Caller): BeneathCalls {
     if (name === "" || name === "." || name === ".." || name.includes("/")) {
       throw new TypeError("unable to open a file below a folder: no name");
     }
-    const path = cString(name);
-    const fd = c.value("syscall", openat, folder, at(path), flags | noFollow, 0);
-    path.fill(0);
-    return fd;
+    return c.value("openat", folder, cString(name), flags | O_NOFOLLOW);
   }
 
   function kindOf(fd: number): number {
@@ -122,7 +119,7 @@ export function beneathCalls(c: Caller): BeneathCalls {
   }
 
   return {
-    openFolder: (path) => c.value("open", cString(path), O_CLOEXEC | directory),
+    openFolder: (path) => c.value("open", cString(path), O_CLOEXEC | O_DIRECTORY),
 
     openBelow(folder, names) {
       // Checks the type first, because opening a device may have an effect.

@@ -4,6 +4,9 @@ import { concat, DecodeError } from "../../../src/codec/bytes.ts";
 import { decodeClientHello } from "../../../src/codec/client_hello.ts";
 import {
   firstProtocol,
+  offeredGroups,
+  offeredPointFormats,
+  offeredProtocols,
   offeredSignatures,
   offeredVersions,
   readClientHello,
@@ -64,7 +67,7 @@ for (const [client, record] of RECORDED) {
   });
 }
 
-test("the versions, signatures and protocol that a client offers are read", () => {
+test("the versions, signatures, protocols and groups that a client offers are read", () => {
   const { extensions } = readClientHello(bodyOf(RECORDED.get("chromium") as Uint8Array));
   const hello = clientHello({ extensions });
   assertEquals(withoutGrease(offeredVersions(hello)), [0x0304, 0x0303]);
@@ -76,10 +79,16 @@ test("the versions, signatures and protocol that a client offers are read", () =
     0x0403,
   ]);
   assertEquals(firstProtocol(hello), Uint8Array.of(0x68, 0x32));
+  assertEquals(offeredProtocols(hello).map((name) => name.length), [2, 8]);
+  assertEquals(withoutGrease(offeredGroups(hello)), [4588, 29, 23, 24]);
+  assertEquals(offeredPointFormats(hello), [0]);
   const bare = clientHello({ legacyVersion: 0x0301 });
   assertEquals(offeredVersions(bare), [0x0301]);
   assertEquals(offeredSignatures(bare), []);
   assertStrictEquals(firstProtocol(bare), undefined);
+  for (const read of [offeredProtocols, offeredGroups, offeredPointFormats]) {
+    assertEquals(read(bare), []);
+  }
 });
 
 const MALFORMED: [string, number, number[], (hello: ReturnType<typeof clientHello>) => unknown][] =
@@ -88,6 +97,9 @@ const MALFORMED: [string, number, number[], (hello: ReturnType<typeof clientHell
     ["versions with bytes behind them", 43, [2, 3, 4, 0], offeredVersions],
     ["signatures that end early", 13, [0, 4, 4, 3], offeredSignatures],
     ["a protocol that ends early", 16, [0, 2, 3, 0x68], firstProtocol],
+    ["a second protocol that ends early", 16, [0, 4, 1, 0x68, 2, 0x68], offeredProtocols],
+    ["groups of an odd length", 10, [0, 3, 0, 29, 0], offeredGroups],
+    ["point formats with bytes behind them", 11, [1, 0, 0], offeredPointFormats],
   ];
 for (const [what, type, bytes, read] of MALFORMED) {
   test(`${what}: refused`, () => {
