@@ -10,6 +10,16 @@ import { CLOSED, GIVEN_UP } from "../endings.ts";
 import type { Libc } from "../libc/libc.ts";
 import { HandshakeError, type TlsSession, type TlsStream } from "../runtime.ts";
 
+/** The names of protocols and ciphers. Bun makes new strings for each connection; kept once, they take
+ *  no memory for each. */
+const names = new Map<string, string>();
+
+function shared(name: string): string {
+  const known = names.get(name);
+  if (known === undefined) names.set(name, name);
+  return known ?? name;
+}
+
 /** Maximum certificates read of a client's chain; BoringSSL limits the whole chain to 100 KB. */
 const MAX_CHAIN = 10;
 
@@ -109,7 +119,7 @@ export class BunTlsStream extends BunStream implements TlsStream {
 
   suite(): { protocol: string; cipher: string } {
     const tls = this.native as NativeTlsSocket<BunStream>;
-    return { protocol: tls.getTLSVersion(), cipher: tls.getCipher().name ?? "" };
+    return { protocol: shared(tls.getTLSVersion()), cipher: shared(tls.getCipher().name ?? "") };
   }
 
   session(): TlsSession {
