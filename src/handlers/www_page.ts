@@ -108,9 +108,12 @@ ${cards}
 ${extensions(hello)}`;
 }
 
-/** A suite's name reduced to what IANA's and OpenSSL's names have in common. */
-function suiteKey(name: string): string {
-  return name.replace(/ \(.*$/, "").replace(/^TLS_(?:RSA_WITH_)?/, "")
+/** A suite's name reduced to what IANA's and OpenSSL's names have in common. Suites of TLS 1.3 have one
+ *  name. */
+function suiteKey(shown: string): string {
+  const name = shown.replace(/ \(.*$/, "");
+  if (/^TLS_(?!.*_WITH_)/.test(name)) return name;
+  return name.replace(/^TLS_(?:RSA_WITH_)?/, "")
     .replace(/CHACHA20_POLY1305_SHA256$/, "CHACHA20_POLY1305")
     .replaceAll(/_WITH_|_CBC_|[_-]/g, "");
 }

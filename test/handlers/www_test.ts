@@ -4,7 +4,7 @@ import { assert, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { CLIENT_HELLO, viewMessage } from "../../src/codec/tls/messages.ts";
 import { wwwPage } from "../../src/handlers/www_page.ts";
-import { bodyOf, RECORDED } from "../codec/tls/samples.ts";
+import { bodyOf, clientHello, clientHelloBody, RECORDED } from "../codec/tls/samples.ts";
 
 const EVIL = `<script>alert(1)</script>"'&\u0000\u0007`;
 
@@ -49,6 +49,30 @@ test("text of the client cannot become markup", () => {
   const tags = new Set([...page.matchAll(/<\/?([a-zA-Z!]+)/g)].map(([, tag]) => tag));
   for (const tag of ["script", "img", "iframe", "object", "form"]) assert(!tags.has(tag), tag);
   assertStrictEquals([...page.matchAll(/="[^"]*&quot;/g)].length, 0, "no attribute has such text");
+});
+
+test("one suite is marked, of TLS 1.3 and of TLS 1.2 without forward secrecy", () => {
+  const suites = { 0x1301: "TLS_AES_128_GCM_SHA256", 0x009c: "TLS_RSA_WITH_AES_128_GCM_SHA256" };
+  const offer = clientHello({ cipherSuites: Object.keys(suites).map(Number) });
+  const hello = viewMessage(CLIENT_HELLO, clientHelloBody(offer));
+  for (
+    const [cipher, name] of [[suites[0x1301], suites[0x1301]], [
+      "AES128-GCM-SHA256",
+      suites[0x009c],
+    ]]
+  ) {
+    const environment = { SSL_PROTOCOL: "", SSL_CIPHER: cipher ?? "" };
+    const remote = { ip: "192.0.2.1", port: 1 };
+    const page = wwwPage({
+      remote,
+      environment,
+      hello,
+      request: { target: "/", agent: undefined },
+    });
+    const text = page.replaceAll("<wbr>", "");
+    const marked = [...text.matchAll(/<li class="chosen"><b>(TLS_[A-Z0-9_]+) /g)];
+    assertStrictEquals(marked.map(([, one]) => one).join(), name);
+  }
 });
 
 test("what the client offered is on the page, and the choice is marked", () => {
