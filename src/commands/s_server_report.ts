@@ -102,8 +102,8 @@ export function extensionLines({ hello: records }: HandlerFacts): string[] {
   ]) ?? [];
 }
 
-/** Longest dump of one extension, in bytes. */
-const MAX_DUMP = 4096;
+/** Longest dump, in bytes. A record has at most 16,640. */
+const MAX_DUMP = 16_645;
 
 /** OpenSSL's form: offset, 16 bytes, characters. */
 export function dump(bytes: Uint8Array): string[] {

@@ -3,9 +3,10 @@
 
 import type { RecordEvent, TlsEvent } from "../codec/tls/conversation.ts";
 import { TlsConversation, type TlsSide } from "../codec/tls/conversation.ts";
-import { dumpLines, eventLines } from "../codec/tls/format.ts";
+import { eventLines } from "../codec/tls/format.ts";
 import { CONTENT_TYPES, TLS_VERSIONS } from "../codec/tls/registry.ts";
 import type { Trace } from "../tls/trace.ts";
+import { dump as dumped } from "./s_server_report.ts";
 import type { ServerSettings } from "./s_server_settings.ts";
 
 /** Where lines go; each call has lines that belong together. */
@@ -34,7 +35,7 @@ export function traceFor(switches: Switches, output: TraceOutput): Trace | undef
     const feed = (from: TlsSide, bytes: Uint8Array): void => {
       if (dump) {
         const heading = from === "client" ? "read from" : "write to";
-        output.dump([`${heading} the client (${bytes.length} bytes)`, ...dumpLines(bytes)]);
+        output.dump([`${heading} the client (${bytes.length} bytes)`, ...dumped(bytes)]);
       }
       conversation.feed(from, bytes);
     };

@@ -104,6 +104,23 @@ for (const installer of ["npm", "bun"] as const) {
     const own = ["node_modules/.bin/sslserver", "--self-signed", "-1", "127.0.0.1", "0", "cat"];
     const { text, end } = await talk(t, Number(await firstLine(t, app, own)), "hello\n");
     assertEquals([text, end], ["hello\n", "close_notify"]);
+    fs.writeFileSync(
+      join(app, "module.ts"),
+      "export default (conn: { readable: ReadableStream; writable: WritableStream }) =>\n" +
+        "  conn.readable.pipeTo(conn.writable);\n",
+    );
+    const handlers: [string, string[], string, RegExp][] = [
+      ["sslserver", ["--echo"], "hello\n", /^hello\n$/],
+      ["sslserver", ["--files", "."], "GET /module.ts HTTP/1.0\r\n\r\n", /\r\n\r\nexport default/],
+      ["sslhandle", ["module.ts"], "hello\n", /^hello\n$/],
+    ];
+    for (const [name, words, sent, answer] of handlers) {
+      const start = [`node_modules/.bin/${name}`, "--self-signed", "-1"];
+      const where = ["127.0.0.1", "0"];
+      const command = name === "sslhandle" ? [...where, ...words] : [...words, ...where];
+      const port = Number(await firstLine(t, app, [...start, ...command]));
+      assertMatch((await talk(t, port, sent)).text, answer);
+    }
   }, ONCE);
 }
 
