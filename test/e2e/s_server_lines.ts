@@ -228,13 +228,6 @@ export const LINES: readonly Line[] = [
     seen: ['TLS client extension "supported_groups" (id=10), len='],
     deno: true,
   },
-  {
-    server: `${CERT} -brief`,
-    client: HELLO,
-    look: { server: /^hello$/m, errors: /^CONNECTION ESTABLISHED\nProtocol version: TLSv1.3\n/m },
-    seen: ["hello", "CONNECTION ESTABLISHED"],
-    deno: true,
-  },
   { server: `${CERT} -verify 1 -CAfile ca.pem`, client: HELLO, look: hello, seen: ["hello"] },
   {
     server: `${CERT} -Verify 1 -CAfile ca.pem`,
