@@ -1,6 +1,6 @@
 /** --echo: order, back-pressure and ends, with a client and its relay in memory. */
 
-import { assertStrictEquals, fail } from "@std/assert";
+import { assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { echo } from "../../src/handlers/echo.ts";
 import { IdleTimer } from "../../src/program/idle.ts";
@@ -10,7 +10,7 @@ import { FakeSocket, turn } from "../fake_streams.ts";
 
 function begin() {
   const client = new FakeSocket();
-  const program = echo.start({} as never, () => fail("no error is expected"));
+  const program = echo.start({} as never);
   const going = relay(client, program, {
     idle: new IdleTimer(3600),
     lingering: new Lingering(40, 3_600_000, () => 0),
