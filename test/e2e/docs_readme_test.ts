@@ -17,18 +17,34 @@ tryBlocks("README.md", fenced("README.md"), [
     first: "sha256sum -c --ignore-missing SHA256SUMS",
     forms: ["binary"],
     before: async (t) => {
-      // A release with this executable, and the sum of another one that was not downloaded.
-      fs.copyFileSync(join(ROOT, "dist/sslserver"), join(t.dir, "sslserver-1.0.0-linux-x64"));
-      const { stdout } = await t.run("sha256sum", [join(t.dir, "sslserver-1.0.0-linux-x64")]);
+      // An archive in the form of a release, and the sum of another one that was not downloaded.
+      const [folder, archive] = ["sslserver-1.0.0-linux-x64", "sslserver-1.0.0-linux-x64.tar.gz"];
+      fs.mkdirSync(join(t.dir, folder, "bin"), { recursive: true });
+      fs.mkdirSync(join(t.dir, "root"));
+      fs.writeFileSync(join(t.dir, folder, "bin/sslserver"), "#!/bin/sh\necho it runs\n", {
+        mode: 0o755,
+      });
+      await t.run("tar", ["-C", t.dir, "-czf", join(t.dir, archive), folder]);
+      const { stdout } = await t.run("sha256sum", [join(t.dir, archive)]);
       const sum = new TextDecoder().decode(stdout).slice(0, 64);
-      const sums = `${sum}  sslserver-1.0.0-linux-x64\n${
-        "0".repeat(64)
-      }  sslserver-1.0.0-darwin-x64\n`;
-      fs.writeFileSync(join(t.dir, "SHA256SUMS"), sums);
+      const other = `${"0".repeat(64)}  sslserver-1.0.0-darwin-x64.tar.gz\n`;
+      fs.writeFileSync(join(t.dir, "SHA256SUMS"), `${sum}  ${archive}\n${other}`);
     },
     replace: [["/usr/local", "root"]],
     ends: async (t, { status, stdout }) => {
-      assertEquals([status, stdout], [0, "sslserver-1.0.0-linux-x64: OK\n"]);
+      assertEquals([status, stdout], [0, "sslserver-1.0.0-linux-x64.tar.gz: OK\n"]);
+      const run = await t.run(join(t.dir, "root/bin/sslserver"), []);
+      assertStrictEquals(new TextDecoder().decode(run.stdout), "it runs\n");
+    },
+  },
+  {
+    first: "install -D -m 755 sslserver-*-linux-x64 /usr/local/bin/sslserver",
+    forms: ["binary"],
+    before: (t) =>
+      fs.promises.copyFile(join(ROOT, "dist/sslserver"), join(t.dir, "sslserver-1.0.0-linux-x64")),
+    replace: [["/usr/local", "root"]],
+    ends: async (t, { status, stderr }) => {
+      assertEquals([status, stderr], [0, ""]);
       for (const name of ["sslserver", "s6-tlsserver", "s_server", "https@", "sslcat"]) {
         const { stdout } = await t.run(join(t.dir, "root/bin", name), ["--help"]);
         assertMatch(new TextDecoder().decode(stdout), new RegExp(`^usage: ${name} `));
