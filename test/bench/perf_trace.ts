@@ -10,9 +10,10 @@ const WAITS = /^(?:epoll_p?wait2?|futex|poll|ppoll|restart_syscall|nanosleep|clo
 const doWait = (name: string, { count, ms }: Calls): boolean =>
   WAITS.test(name) || (name !== "clone3" && ms / count > 1);
 
-/** A call that has ended: its duration in ms, thread name and id, name. A call during which another thread
- *  printed something has a line without a duration first, and "continued" at its end. */
-const LINE = /^ *[\d.]+ \( *([\d.]+) ms\): .*?\/(\d+) +(?:\.\.\. \[continued\]: )?(\w+)\(/gm;
+/** A call: its duration in ms, thread name and id, name. A call during which another thread printed
+ *  something has a line without a duration first, and "continued" at its end. perf also prints such an end
+ *  for calls that were complete, with the duration of another call. */
+const LINE = /^ *[\d.]+ \( *(?:([\d.]+) ms|)\): .*?\/(\d+) +(\.\.\. \[continued\]: )?(\w+)\(/gm;
 
 interface Calls {
   count: number;
@@ -28,9 +29,14 @@ export function callTable(
   connections: number,
 ): string {
   const found = new Map<string, Map<string, Calls>>();
-  for (const [, ms, thread, call = ""] of trace.matchAll(LINE)) {
+  /** The call of each thread that has begun. */
+  const begun = new Map<string, string>();
+  for (const [, ms, thread = "", continued, call = ""] of trace.matchAll(LINE)) {
     const role = own.get(Number(thread));
-    if (role === undefined) continue;
+    const whole = continued === undefined || begun.get(thread) === call;
+    begun.delete(thread);
+    if (ms === undefined) begun.set(thread, call);
+    if (ms === undefined || role === undefined || !whole) continue;
     const byRole = found.get(call) ?? new Map<string, Calls>();
     found.set(call, byRole);
     const calls = byRole.get(role) ?? { count: 0, ms: 0 };

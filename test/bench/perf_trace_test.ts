@@ -13,6 +13,7 @@ const TRACE = `
   1893.023 (         ): sslserver/10 epoll_pwait2(epfd: 3<anon_inode:[eventpoll]>, events: 0x4d1)  ...
   1893.019 ( 0.020 ms): Bun Pool 0/21 recvfrom(fd: 3<socket:[27417828]>, flags: DONTWAIT)         = 28
   1893.023 (22.104 ms): sslserver/10  ... [continued]: epoll_pwait2())                            = 1
+  1903.387 ( 0.027 ms): sslserver/10  ... [continued]: setsockopt())                              = -1
   1915.206 (         ): sslserver/10 rt_sigreturn()                                              ...
   1920.000 ( 5.000 ms): other/99 openat(dfd: CWD)                                                 = 13
 `;
