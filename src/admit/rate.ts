@@ -8,8 +8,8 @@
  *  attacker with more addresses than fit, and refusing new addresses would lock out all other
  *  clients. */
 
-/** Times kept for all addresses: 8 MB of numbers. A few addresses with large counts can reach this
- *  limit before that of addresses. */
+/** Maximum number of times for all addresses: 8 MB of numbers. A few addresses with large counts can
+ *  reach this limit before the number of addresses reaches `maxAddresses`. */
 const MAX_TIMES = 1_000_000;
 
 interface Entry {

@@ -170,7 +170,7 @@ function opened(
   let failure: Error | undefined;
   const abort = (): void => {
     failure ??= signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
-    program.kill("SIGTERM"); // first, so that reads fail and do not end in order
+    program.kill("SIGTERM"); // before abort(): otherwise reads see a regular end of the data
     socket.abort();
   };
   const how = { idleTimeout, requireCloseNotify: options.requireCloseNotify ?? false, gone: end };

@@ -100,7 +100,7 @@ async function beginModule(module: ModuleHandler, log: Log): Promise<void> {
     "the module shares a process with the TLS keys, and can read them",
     "run only code that may have them; programs are separate",
   );
-  logInternalErrors(log, "an error of the module, or of a promise that it does not wait for");
+  logInternalErrors(log, "uncaught exception or unhandled rejection in the module");
   watchEventLoop(log);
   await module.load();
 }

@@ -19,6 +19,7 @@ port  a number, 0 for any free one, or a service name
 
 This executable contains other commands. Each has its own --help:
   s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@
+  tcprules tcprulescheck
 `,
   });
 }
@@ -27,8 +28,8 @@ This executable contains other commands. Each has its own --help:
 export function sslhandleHelp(): string {
   return helpText({
     usage: SSLHANDLE_USAGE,
-    about: `Accepts TLS connections on host and port and calls the function that module
-exports for each. The server is a single process.
+    about: `Accepts TLS connections on host and port. For each connection, calls the default
+export of module. The server is a single process.
 
 host    0 (all IPv4), :: (all IPv6), :0 (both), an address, or a name
 port    a number, 0 for any free one, or a service name

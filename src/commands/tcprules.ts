@@ -20,6 +20,20 @@ export interface CommandIo {
   readonly env: ProgramEnv;
 }
 
+const USAGE = "tcprules cdb tmp";
+
+const HELP = `usage: ${USAGE}
+
+Reads access rules from standard input and compiles them into the file tmp. Then
+renames tmp to cdb. Both files must be on the same file system.
+
+A rule is a line: an address, allow or deny, and variables. For example:
+  10.0.0.0/8:allow,MAXCONIP="100"
+  :deny
+
+sslserver --man tcprules describes the rules.
+`;
+
 /** Longest line, in bytes. A rule's value may have 16 KB. A file without newlines is not a rules
  *  file, and must not be read into memory without limit. */
 const MAX_LINE = 65_536;
@@ -30,12 +44,16 @@ const SHOWN = 200;
 /** Runs the command. Returns the exit code: 0; 100: wrong usage; 101: a line is wrong; 111: the
  *  system refused. In all cases except the first, the database is unchanged. */
 export async function tcprules(args: readonly string[], io: CommandIo): Promise<number> {
+  if (args[0] === "--help") {
+    io.stdout(HELP);
+    return EXIT.ok;
+  }
   try {
     const [cdb, tmp, ...more] = args;
-    if (!cdb || !tmp || more.length > 0) throw new UsageError("tcprules cdb tmp");
+    if (!cdb || !tmp || more.length > 0) throw new UsageError(USAGE);
     // Otherwise a failure could leave half a database in place of the old one.
     if (resolve(cdb) === resolve(tmp)) {
-      throw new UsageError("tcprules cdb tmp: two different files");
+      throw new UsageError(`${USAGE}: two different files`);
     }
     replaceFile(cdb, tmp, await compileRules(io));
     return EXIT.ok;

@@ -11,12 +11,30 @@ import { type RuleHit, ruleWords } from "../codec/rules.ts";
 import { EXIT, FatalError, reason, UsageError } from "../errors.ts";
 import type { CommandIo } from "./tcprules.ts";
 
+const USAGE = "tcprulescheck cdb";
+
+const HELP = `usage: ${USAGE}
+
+Prints which access rule of cdb applies to a client, and what the rule does.
+These environment variables describe the client:
+
+TCPREMOTEIP    address (0.0.0.0)
+TCPREMOTEHOST  host name, in lower case
+TCPREMOTEINFO  ident answer
+
+tcprules makes cdb.
+`;
+
 /** Runs the command. Returns the exit code: 0, whether allowed or denied; 100: wrong usage; 111:
  *  the file cannot be read or is damaged (a server denies then). */
 export async function tcprulescheck(args: readonly string[], io: CommandIo): Promise<number> {
+  if (args[0] === "--help") {
+    io.stdout(HELP);
+    return EXIT.ok;
+  }
   try {
     const [cdb, ...more] = args;
-    if (!cdb || more.length > 0) throw new UsageError("tcprulescheck cdb");
+    if (!cdb || more.length > 0) throw new UsageError(USAGE);
     const ip = io.env.TCPREMOTEIP ?? "0.0.0.0";
     checkAddress(ip);
     const hit = look(cdb, {

@@ -9,7 +9,8 @@ import type { MetricsAddress } from "./metrics_address.ts";
 export type HandlerChoice =
   | { readonly kind: "echo" | "www" }
   | { readonly kind: "files"; readonly folder: string }
-  /** Of s_server; no option of sslserver sets them. `answers`: files that are whole HTTP answers. */
+  /** Of s_server; no option of sslserver sets them. `answers`: each file is a complete HTTP response,
+   *  which is sent as it is. */
   | { readonly kind: "terminal" | "reverse" }
   | { readonly kind: "answers"; readonly folder: string }
   /** --handler: `command` has the arguments of the module. */

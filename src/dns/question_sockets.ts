@@ -31,8 +31,8 @@ export class QuestionSockets {
   }
 
   /** Calls `begin` when a descriptor is free, perhaps before this returns. Calls `preempt` if other
-   *  questions wait and this one has had its descriptor for QUESTION_TIME. The returned function
-   *  returns the descriptor or ends the wait. Call it when the socket is closed. */
+   *  questions wait and this one has had its descriptor for QUESTION_TIME. Returns a function
+   *  that gives the descriptor back or ends the wait. Call it when the socket is closed. */
   take(begin: () => void, preempt: () => void): () => void {
     const question: PendingQuestion = { begin, preempt, since: 0 };
     if (this.#holders.size < this.limit) this.#grant(question);

@@ -1,5 +1,6 @@
-/** -HTTP of s_server: serves the regular files below one folder as whole HTTP answers, head and
- *  body. What has no file is answered as by --files. */
+/** -HTTP of s_server: serves the regular files below one folder. Each file is a complete HTTP
+ *  response (status line, header fields and body), and is sent as it is. A request that matches no
+ *  file gets the same response as with --files. */
 
 import type { Handler } from "../program/handler.ts";
 import { answerFrom, pieces } from "./files.ts";

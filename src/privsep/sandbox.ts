@@ -25,7 +25,7 @@ export interface SandboxOptions {
   readonly beneath?: boolean;
   /** True if Landlock restricts all threads already: see `confinedByExec`. */
   readonly confined?: boolean;
-  /** False: the process can make no sockets, and cannot use socket calls on others. */
+  /** False: the process cannot make sockets, and cannot use socket calls on inherited sockets. */
   readonly sockets?: false;
   /** True: it may make pairs of connected Unix sockets. */
   readonly pairs?: boolean;

@@ -51,6 +51,19 @@ async function inFolder(body: (cdb: string, tmp: string, folder: string) => Prom
   }
 }
 
+test("--help prints the usage and exits with 0", async () => {
+  const rows: [typeof tcprules, string][] = [[tcprules, "tcprules cdb tmp"], [
+    tcprulescheck,
+    "tcprulescheck cdb",
+  ]];
+  for (const [command, usage] of rows) {
+    const { code, stdout, stderr } = await run(command, ["--help"], [":deny\n"]);
+    assertEquals([code, stderr], [0, ""]);
+    assert(stdout.startsWith(`usage: ${usage}\n\n`), stdout);
+    assertEquals(stdout.split("\n").filter((line) => line.length > 80), []);
+  }
+});
+
 test("rules are compiled, moved into place, and explained", () =>
   inFolder(async (cdb, tmp, folder) => {
     const lines = '# rules\n10.0.0.0/8:allow,A="1",B="x:y"\n\n=.example:deny\n:allow';

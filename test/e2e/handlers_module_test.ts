@@ -58,7 +58,9 @@ claim(
       /^sslhandle: error: the handler failed: as asked \(connection from 127\.0\.0\.1\)$/,
     );
     assertStrictEquals(await said(t, server, "reject"), "first a reject");
-    await server.waitFor(/^sslhandle: error: an error of the module.*nobody waits/);
+    await server.waitFor(
+      /^sslhandle: error: uncaught exception or unhandled rejection in the module.*nobody waits/,
+    );
     assertStrictEquals(await said(t, server, "block"), "first a block");
     await server.waitFor(/^sslhandle: error: the event loop was blocked for 1\.[0-9] s/);
     assertStrictEquals(server.lines(/was blocked/).length, 1);

@@ -290,10 +290,10 @@ const SERVER: Section = {
     row(
       [
         "internal error, please report it: REASON",
-        "an error of the module, or of a promise that it does not wait for: REASON",
+        "uncaught exception or unhandled rejection in the module: REASON",
       ],
       "a bug in this program, or in the module",
-      "report the first; wait for every promise in the module",
+      "report the first; in the module, await every promise and catch exceptions",
     ),
     row(
       [

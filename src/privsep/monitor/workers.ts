@@ -1,5 +1,5 @@
-/** Starts workers, replaces those that die, and tells them to stop. At the first start a worker
- *  that cannot be started is fatal; later it is tried again. */
+/** Starts workers, replaces those that die, and tells them to stop. If a worker cannot be
+ *  started, the error is fatal when the server starts. Later, the start is tried again. */
 
 import { workerEnvironment } from "../../config/variables.ts";
 import type { Options } from "../../config/options.ts";

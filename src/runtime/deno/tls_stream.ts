@@ -54,7 +54,7 @@ export class DenoTlsStream extends Owned implements TlsStream {
     });
     const { _handle: handle } = socket as unknown as { _handle?: Handle };
     socket.on("finish", () => {
-      // close_notify, without which the end looks like a cut (RFC 8446 6.1)
+      // close_notify, without which the end looks like a truncation (RFC 8446 6.1)
       const rest = handle?.drainEncOut?.();
       if (rest !== undefined) raw.write(rest);
       raw.end();
