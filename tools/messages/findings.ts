@@ -85,6 +85,11 @@ const CHECKS_OTHERS: Section = {
       "remove it, or what contradicts it",
     ),
     row(
+      "ALPN=h2: --www and --files do not speak HTTP/2",
+      "ALPN has h2 or h2c, and `--www` or `--files` answers HTTP/1.1",
+      "`ALPN=http/1.1`, or unset it",
+    ),
+    row(
       "TLS_MIN_VERSON is not read by sslserver",
       "a variable looks misspelled",
       "correct it, or unset it",
