@@ -13,7 +13,8 @@ import { RuleTrials, type TryTls } from "./rule_trials.ts";
 
 /** Checks that the file is a valid database, that it can be read when it is needed, and that its
  *  rules can be applied. `tryTls` makes the TLS settings of a rule, and throws if that fails.
- *  Without it, as at a start, a large file is only opened, because reading all of it takes time. */
+ *  It is missing when a server starts. A large file is then only opened, because reading all of it
+ *  takes time. */
 export function checkRules(
   file: string,
   options: Options,

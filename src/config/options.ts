@@ -126,7 +126,7 @@ export interface Options {
   /** -l. */
   localName: string | undefined;
   ident: boolean;
-  /** --proxy-from: networks that must send a PROXY header. Undefined: none may. */
+  /** --proxy-from: networks that must send a PROXY header. Undefined: no peer may send one. */
   proxyFrom: Network[] | undefined;
   /** --self-signed. */
   selfSigned: boolean;

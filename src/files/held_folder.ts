@@ -75,8 +75,7 @@ class OpenFolder implements HeldFolder {
       const fd = this.libc.openIn(this.fd, name);
       if (fd === undefined) return undefined;
       try {
-        // Reads at an offset: the system refuses this for a pipe or a terminal, which has no
-        // content.
+        // pread(2) fails for a pipe or a terminal. read(2) could report it as an empty file.
         return readUpTo(max, (length, at) => this.libc.readAt(fd, length, at));
       } finally {
         this.libc.close(fd);

@@ -51,7 +51,7 @@ const NETSCAPE: Readonly<Record<Purpose, number>> = { client: 0x80, server: 0x40
  *  the same. */
 const HANDLED = new Set([
   "2.5.29.30", // name constraints, see below
-  "2.5.29.31", // where revocation lists are: ours are configured
+  "2.5.29.31", // places of revocation lists: only the configured lists are used
   "2.5.29.32", // policies, see above
   "2.5.29.33", // policy mappings
   "2.5.29.54", // inhibit any policy

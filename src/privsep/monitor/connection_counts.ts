@@ -7,8 +7,8 @@ import type { Options } from "../../config/options.ts";
 import { hasAnyLimit, type MessageOf } from "../messages.ts";
 import type { Worker } from "./worker_handle.ts";
 
-/** Added to the maximum number of counted connections of one worker, which is four times what -c
- *  and --pending allow. */
+/** The maximum number of counted connections of one worker is four times what -c and --pending
+ *  allow, plus this number. */
 const MORE_RESERVATIONS = 65_536;
 
 export class ConnectionCounts {

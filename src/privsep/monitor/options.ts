@@ -12,7 +12,7 @@ import type { EarlyProcesses } from "./worker_process.ts";
 export interface MonitorOptions {
   options: Options;
   env: Readonly<Record<string, string | undefined>>;
-  /** What every program gets. */
+  /** Environment variables that every program gets. */
   base: Readonly<Record<string, string>>;
   /** The rules of --access-dir or --access-cdb. */
   access?: AccessRules | undefined;

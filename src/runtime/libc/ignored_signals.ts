@@ -1,7 +1,8 @@
-/** Signals that a server ignores. Their default is to end the process, but they neither ask a server for
- *  anything nor report a fault of it: a stray one must not end all connections. Not on this list, and left
- *  at their defaults, are those that report a fault (SIGABRT, SIGSEGV, …), those of job control, and
- *  SIGXCPU, by which a limit of the administrator's ends the process. */
+/** Signals that a server ignores. By default they end the process, but they neither ask a server for anything
+ *  nor report a fault of it. A signal that is sent by mistake must not end all connections.
+ *
+ *  The other signals keep their default actions: signals that report a fault (SIGABRT, SIGSEGV, …), signals
+ *  of job control, and SIGXCPU, which ends a process at the administrator's limit on CPU time. */
 
 import { constants } from "node:os";
 import { latin1 } from "../../codec/bytes.ts";

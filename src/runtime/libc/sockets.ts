@@ -255,9 +255,9 @@ export function socketCalls(c: Caller, descriptors: DescriptorCalls): SocketCall
       try {
         c.zero("setsockopt", fd, IPPROTO.ip, k.IP_OPTIONS, int, 0);
       } catch (error) {
-        // Some emulators and sandboxes do not know the option. Any other failure costs the
-        // connection only if it has options: a client could choose the route of the packets, and so
-        // pretend to have any address.
+        // ENOPROTOOPT: some emulators and sandboxes do not know the option. After another error, the
+        // connection is closed if it has IP options. With source routing, a client could pretend to
+        // have any address.
         if (error instanceof SystemError && error.code === "ENOPROTOOPT") return;
         if (ipOptions(fd).length > 0) throw error;
       }
