@@ -1,9 +1,10 @@
 /** -1 prints the port once connections are accepted, not before. */
 
 import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { join } from "@std/path";
 import process from "node:process";
 import { Raw, talk } from "./clients.ts";
-import { claim, type Form, formCommand, WITH_FFI } from "./harness.ts";
+import { claim, type Form, formCommand, ON_DENO, ROOT, WITH_FFI } from "./harness.ts";
 
 claim("-1 prints the port alone on a line, and it can be connected to at once", async (t) => {
   for (let i = 0; i < 3; i++) {
@@ -17,6 +18,18 @@ claim("-1 prints the port alone on a line, and it can be connected to at once", 
     assertStrictEquals(await server.stop(), undefined);
   }
 });
+
+claim("deno run serves with the JavaScript of compile.sh js", async (t) => {
+  const { PATH = "/usr/bin:/bin", HOME = "" } = process.env;
+  const env = { PATH, HOME, DIST: t.dir };
+  const built = await t.run(join(ROOT, "compile.sh"), ["js"], { env, limit: 60_000 });
+  assertStrictEquals(built.status, 0, built.stderr);
+  const command = formCommand(t.form, "cat").slice(0, -1);
+  const server = await t.start({ command: [...command, join(t.dir, "js/cli.js")] });
+  assertStrictEquals(server.workers().length, t.alone ? 0 : 1);
+  const { text, end } = await talk(t, server, "ready\n");
+  assertEquals([text, end], ["ready\n", "close_notify"]);
+}, { forms: ON_DENO, timeout: 90_000 });
 
 claim("a port in use: exit code 111, with address, reason and remedy", async (t) => {
   const first = await t.start();
