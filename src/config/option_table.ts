@@ -267,8 +267,11 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
       {
         name: "--man",
         value: "[page]",
-        help: "print a manual page (sslserver)",
-        set: (_o, value) => ({ print: "manual", page: oneWord("--man", value || PAGES[0], PAGES) }),
+        help: "print a manual page (that of this command)",
+        set: (o, value) => {
+          const own = o.name === "sslhandle" ? o.name : PAGES[0];
+          return { print: "manual", page: oneWord("--man", value || own, PAGES) };
+        },
       },
       {
         name: "--example",

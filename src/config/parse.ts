@@ -64,7 +64,7 @@ export function moduleOptions(): OptionGroup<Options>[] {
 /** Reads the arguments of `sslhandle`: the options of sslserver, and a module in place of prog.
  *  Throws `UsageError`. */
 export function parseModuleOptions(argv: readonly string[], env: Env): ParsedArguments {
-  const options = defaults();
+  const options = { ...defaults(), name: "sslhandle" };
   const operands = readOptions(optionsByName(OPTIONS), options, argv, env);
   if ("print" in operands) return operands;
   const [host, port, file, ...command] = operands;

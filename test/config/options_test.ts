@@ -77,6 +77,12 @@ test("options choose how a connection ends", () => {
   });
 });
 
+test("--man without a page prints the page of the command", () => {
+  assertEquals(parseOptions(["--man"], {}), { print: "manual", page: "sslserver" });
+  assertEquals(parseModuleOptions(["--man"], {}), { print: "manual", page: "sslhandle" });
+  assertEquals(parseModuleOptions(["--man=tcprules"], {}), { print: "manual", page: "tcprules" });
+});
+
 test("sslhandle has a module in place of a program", () => {
   const request = parseModuleOptions(["-v", "0", "465", "module.ts", "-c", "1"], {});
   assert("serve" in request);
