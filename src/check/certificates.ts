@@ -58,7 +58,7 @@ export function sites(env: Env): Site[] {
 /** Checks the files that one site names. Returns undefined if they cannot be used at all. */
 export function checkSite(
   { name, lookup }: Site,
-  actors: Pick<Actors, "opener" | "program" | "workers">,
+  actors: Pick<Actors, "opener" | "program" | "workers" | "module">,
   password: string | undefined,
   findings: Findings,
   now = Date.now(),
@@ -161,7 +161,7 @@ export function namesOf({ dnsNames, subject }: Certificate): string {
  *  workers, only the monitor needs to read them. */
 function checkKeyFile(
   path: string,
-  { opener, program, workers }: Pick<Actors, "opener" | "program" | "workers">,
+  { opener, program, workers, module }: Pick<Actors, "opener" | "program" | "workers" | "module">,
   findings: Findings,
 ): void {
   let mode: number;
@@ -190,7 +190,9 @@ function checkKeyFile(
   if (why === undefined) return;
   findings.warning(
     `key ${path}: ${why}, so a renewed one is used only after a restart`,
-    "leave out --workers 0, restart after each renewal, or let the group of -g read it",
+    `${
+      module ? "" : "leave out --workers 0, "
+    }let the group of -g read it, or restart after each renewal`,
   );
 }
 

@@ -27,6 +27,8 @@ export interface Actors {
   readonly program: ProcessUser;
   /** Number of worker processes; 0: one process does everything. */
   readonly workers: number;
+  /** True with --handler: a module is served without workers, and options cannot change that. */
+  readonly module: boolean;
   /** Files that a worker gets as descriptors, so that it needs no permission to open them. */
   readonly handed: ReadonlySet<string>;
   /** Access to files as a worker sees them. */
@@ -64,8 +66,15 @@ export function checkProcesses(
   }
   checkRoot(options, undefined, findings, false);
   const all = processUser(options, runtime);
-  const handed = new Set<string>();
-  return { opener: all, worker: all, program: all, workers: 0, handed, files: localFiles };
+  return {
+    opener: all,
+    worker: all,
+    program: all,
+    workers: 0,
+    module: isModule(options),
+    handed: new Set<string>(),
+    files: localFiles,
+  };
 }
 
 function identityOf({ uid, gid }: Options): Identity {
@@ -88,6 +97,7 @@ function separateActors(
     worker: { ...processUser(identity, runtime), ...(jail ? { jail } : {}) },
     program: processUser(options, runtime),
     workers,
+    module: false,
     handed: new Set([...pathsOf(wantedFiles(options, env))].map(({ path }) => path)),
     files: localFiles,
   };

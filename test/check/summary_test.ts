@@ -19,6 +19,7 @@ const separate: Actors = {
   worker: { ...nameless, jail: "/empty" },
   program: nameless,
   workers: 2,
+  module: false,
   handed: new Set(),
   files: localFiles,
 };

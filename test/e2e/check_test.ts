@@ -214,6 +214,19 @@ const MISTAKES: readonly Mistake[] = [
     remedy: /leave out --workers 0/,
     root: true,
   },
+  {
+    name: "a key that the process of a module cannot read again",
+    plant(plan, t) {
+      const module = join(t.dir, "module.ts");
+      fs.writeFileSync(module, "export default () => {};\n");
+      plan.options.push("--handler", module);
+      plan.program = [];
+    },
+    level: "warning",
+    text: /key \S+leaf\.key: user 65534 cannot read it/,
+    remedy: /^let the group of -g read it, or restart/,
+    root: true,
+  },
   // By server name.
   {
     name: "an expired certificate of one server name",
