@@ -17,6 +17,7 @@ const CERTIFICATES: Section = {
     row(
       [
         "unable to read certificate FILE: REASON",
+        "unable to read key FILE: REASON",
         "unable to read CCAFILE FILE: REASON",
         "unable to read the key's password from descriptor 3: REASON",
       ],
@@ -200,7 +201,7 @@ const CHECKS_CERTIFICATES: Section = {
         "authorities FILE: REASON, so a change has effect only after a restart",
       ],
       "one process serves as another user, who cannot read the file",
-      "let that user read it, or use workers",
+      "let that user read it, or use workers (not for a module, which has none)",
     ),
     row(
       [

@@ -197,6 +197,7 @@ const SERVER: Section = {
     row(
       [
         "unable to use certificate FILE: REASON; the old certificate stays in use",
+        "unable to use key FILE: REASON; the old certificate stays in use",
         "unable to use CA FILE: REASON; the old authorities stay in use",
         "unable to read FILE: REASON; it is ignored",
         "unable to use CRL FILE: REASON; revocation is checked without it",
@@ -204,8 +205,8 @@ const SERVER: Section = {
         "unable to read FILE: REASON; its old settings stay in use",
         "unable to read FILE: REASON; its old names stay in use",
       ],
-      "a changed file is broken or half written",
-      "write it again: to another name in the same folder, then rename it. The server reads it by itself",
+      "a changed file is broken or half written; or only one of certificate and key has been replaced yet",
+      "nothing if `certificate renewed` follows. Otherwise write it again: to another name in the same folder, then rename it. The server reads it by itself",
     ),
     row(
       [

@@ -74,7 +74,7 @@ const NETWORK: Section = {
   rows: [
     row(
       "unable to listen on HOST port PORT: REASON",
-      "the port is in use, belongs to root (below 1024), or the address is not one of this machine",
+      "the port is in use (`address already in use`), only root may use it (below 1024, `permission denied`), or the address is not one of this machine (`address not available`)",
       "end the other server (`ss -ltnp`), start as root, or give another host or port. Give `-I` for a link-local address",
     ),
     row(
