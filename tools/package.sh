@@ -48,7 +48,8 @@ stage() {
   for page in LICENSE README.md CHANGELOG.md MIGRATION.md SECURITY.md; do
     put 644 "$home/$page" "share/doc/sslserver/$page"
   done
-  (cd -- "$home" && find docs examples -type f | sort) >"$scratch/documents"
+  # examples/text has copies of modules, for the executable.
+  (cd -- "$home" && find docs examples man/text -type f ! -path 'examples/text/*' | sort) >"$scratch/documents"
   while read -r file; do put 644 "$home/$file" "share/doc/sslserver/$file"; done <"$scratch/documents"
 }
 

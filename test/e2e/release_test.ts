@@ -98,7 +98,12 @@ claim(
     }
     const paths = listed.map(([, path]) => path);
     for (
-      const path of ["bin/sslcat", "share/man/man1/sslserver.1", "share/doc/sslserver/LICENSE"]
+      const path of [
+        "bin/sslcat",
+        "share/man/man1/sslserver.1",
+        "share/doc/sslserver/LICENSE",
+        "share/doc/sslserver/man/text/sslserver.1.txt", // README has a link to it
+      ]
     ) {
       assert(paths.includes(path), path);
     }
