@@ -4,7 +4,8 @@
  *      env CCAFILE=/dev/null sslhandle -s 0 1965 gemini.ts /srv/gemini
  *
  *  -s describes the certificate. CCAFILE=/dev/null asks for one without naming authorities.
- *  In a project of your own: import type { HandlerConnection } from "sslserver"; */
+ *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  import type { HandlerConnection } from "sslserver"; */
 
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";

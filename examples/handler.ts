@@ -2,7 +2,8 @@
  *
  *      sslhandle --self-signed 127.0.0.1 7007 examples/handler.ts "> "
  *
- *  In a project of your own: import type { HandlerConnection } from "sslserver"; */
+ *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  import type { HandlerConnection } from "sslserver"; */
 
 import process from "node:process";
 import type { HandlerConnection } from "../mod.ts";

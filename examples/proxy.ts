@@ -2,7 +2,8 @@
  *
  *      sslhandle -v -H 0 8443 proxy.ts 127.0.0.1 8080
  *
- *  In a project of your own: import type { HandlerConnection } from "sslserver"; */
+ *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  import type { HandlerConnection } from "sslserver"; */
 
 import { once } from "node:events";
 import { connect } from "node:net";

@@ -3,7 +3,8 @@
  *
  *      sslhandle -s -w 10 0 443 status_page.ts
  *
- *  In a project of your own: import type { HandlerConnection } from "sslserver"; */
+ *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  import type { HandlerConnection } from "sslserver"; */
 
 import type { HandlerConnection } from "../mod.ts";
 
