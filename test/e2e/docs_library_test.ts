@@ -20,6 +20,9 @@ const DENO = join(ROOT, "node_modules/deno/deno");
 
 const PROGRAMS = fenced("docs/library.md", "ts");
 
+/** The permissions in the command that the page shows. */
+const SHOWN = fenced("docs/library.md")[0]?.match(/--\S+/g) ?? [];
+
 interface Running {
   readonly port: number;
   readonly child: ChildProcess;
@@ -147,7 +150,9 @@ CASES.forEach((one, i) => {
   claim(`docs/library.md: the program with ${one.has}`, async (t) => {
     const port = await freePort();
     await one.before?.(t, port);
-    const command = t.form === "deno" ? [DENO, "run", "-A", "--no-check"] : [
+    // The page has the command for the first program.
+    const permissions = i === 0 ? SHOWN : ["-A"];
+    const command = t.form === "deno" ? [DENO, "run", ...permissions, "--no-check"] : [
       join(ROOT, "node_modules/bun/bin/bun.exe"),
       "--no-install",
     ];
