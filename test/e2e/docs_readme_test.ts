@@ -3,11 +3,9 @@
 import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
 import * as fs from "node:fs";
-import { connect as connectTcp } from "node:net";
 import { availableParallelism } from "node:os";
 import process from "node:process";
-import { connect as connectTls } from "node:tls";
-import { LIMIT, ROOT, type Trial, within } from "./harness.ts";
+import { ROOT, type Trial } from "./harness.ts";
 import { asUser, fenced, hasWorkers, JAIL, makeJail, ROOTS, said, tryBlocks } from "./docs.ts";
 
 const FILES = [["/etc/ssl/mx.pem", "cert.pem"], ["/etc/ssl/mx.key", "key.pem"]] as const;
@@ -148,24 +146,6 @@ tryBlocks("docs/operations.md", fenced("docs/operations.md"), [
       assertEquals([status, others], [shared ? 1 : 0, []], stdout);
     },
   },
-  {
-    first:
-      "systemd-socket-activate -l 127.0.0.1:8443 sslserver --self-signed -v 127.0.0.1 8443 cat",
-    replace: [["8443", "@PORT"]],
-    serves: async (t, port) => assertStrictEquals(await said(t, port, "hello\n"), "hello\n"),
-  },
-  {
-    first: "sslserver --proxy-from 10.0.0.1,2001:db8::/64 0 465 smtpd",
-    replace: [
-      ["sslserver", "env CERTFILE=cert.pem KEYFILE=key.pem sslserver"],
-      ["10.0.0.1", "127.0.0.1"],
-      ["465", "@PORT"],
-    ],
-    programs: { smtpd: 'echo "$SSLREMOTEIP by $PROXY_IP"' },
-    serves: async (_t, port) => {
-      assertStrictEquals(await throughProxy(port), "192.0.2.7 by 127.0.0.1\n");
-    },
-  },
 ]);
 
 tryBlocks("docs/deno.md", fenced("docs/deno.md"), [
@@ -185,16 +165,4 @@ async function shown(t: Trial, port: number, name: string): Promise<string> {
   const where = ["-connect", `127.0.0.1:${port}`, "-servername", name];
   const { stdout } = await t.run("openssl", ["s_client", ...where]);
   return /^subject.*$/m.exec(new TextDecoder().decode(stdout))?.[0] ?? "";
-}
-
-/** The output that a client at 192.0.2.7 gets through a proxy on this machine. */
-async function throughProxy(port: number): Promise<string> {
-  const socket = connectTcp({ port, host: "127.0.0.1" });
-  socket.write("PROXY TCP4 192.0.2.7 192.0.2.1 50312 465\r\n");
-  const tls = connectTls({ socket, rejectUnauthorized: false });
-  let text = "";
-  tls.on("data", (chunk: Uint8Array) => text += new TextDecoder().decode(chunk));
-  const ended = new Promise<void>((resolve, reject) => tls.on("end", resolve).on("error", reject));
-  await within(ended, LIMIT, "no end");
-  return text;
 }
