@@ -1,8 +1,8 @@
 #!/bin/sh
-# A deploy hook of certbot, only for a server whose user cannot read /etc/letsencrypt: one process (sslhandle, or
-# --workers 0), or a server that is not started as root. Copy it to /etc/letsencrypt/renewal-hooks/deploy/ and set the
-# group. certbot sets RENEWED_LINEAGE. Each file is complete when it gets its name, and the server keeps the former
-# pair until key and certificate match. It needs no restart and no signal.
+# A deploy hook of certbot. It is needed only if the server cannot read /etc/letsencrypt: a single process (sslhandle,
+# or --workers 0) that has switched its user, or a server that was not started as root. Copy this file to
+# /etc/letsencrypt/renewal-hooks/deploy/ and set the group of the server. certbot sets RENEWED_LINEAGE. A file is
+# complete before it gets its name. The server uses the old pair until key and certificate match, and needs no restart.
 set -eu
 group=mail
 install -m 644 "$RENEWED_LINEAGE/fullchain.pem" /etc/ssl/mx.pem.new

@@ -1,10 +1,10 @@
-/** A handler for sslhandle: a Gemini server with the pages of a folder, and /whoami for clients with a certificate that
- *  they made themselves.
+/** A handler for sslhandle: a Gemini server for the pages of a folder. /whoami shows the fingerprint of the client's
+ *  certificate, which can be self-signed.
  *
  *      env CCAFILE=/dev/null sslhandle -s 0 1965 gemini.ts /srv/gemini
  *
- *  -s describes the certificate. CCAFILE=/dev/null asks for one without naming authorities.
- *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  -s sets the variables that describe the certificate. CCAFILE=/dev/null asks clients for a certificate, and names no
+ *  authorities. Only a type checker reads "../mod.ts", so the module runs without it. In a project of your own:
  *  import type { HandlerConnection } from "sslserver"; */
 
 import { readFile, realpath, stat } from "node:fs/promises";
@@ -12,10 +12,10 @@ import { join, sep } from "node:path";
 import process from "node:process";
 import type { HandlerConnection } from "../mod.ts";
 
-/** The folder, with symbolic links resolved: clients may read only what is below it. */
+/** The folder, with symbolic links resolved. Clients may read only files below it. */
 const folder = await realpath(process.argv[2] ?? ".");
 
-/** Gemini allows a request line of 1,024 bytes and CRLF. */
+/** Reads the request: at most 1,024 bytes and CRLF. Returns undefined if it is longer or not complete. */
 async function requestLine(conn: HandlerConnection): Promise<string | undefined> {
   const decoder = new TextDecoder();
   let text = "";
@@ -28,8 +28,8 @@ async function requestLine(conn: HandlerConnection): Promise<string | undefined>
   return undefined;
 }
 
-/** The path in a request; undefined if the request is not an absolute gemini: URL. `gemini:../x` has no
- *  host, and its path does not begin at the root. */
+/** Returns the path in a request, or undefined if the request is not an absolute gemini: URL. `gemini:../x`, for
+ *  example, has no host, and its path does not begin at the root. */
 function pathOf(line: string): string | undefined {
   try {
     const { protocol, hostname, username, pathname } = new URL(line);
@@ -40,11 +40,11 @@ function pathOf(line: string): string | undefined {
   }
 }
 
-/** A page. Throws if there is none in our folder: `..` and links may lead to files outside. */
+/** Returns a page. Throws if the folder has no such file. `..` and symbolic links could lead to files outside. */
 async function page(path: string): Promise<string> {
   const file = await realpath(join(folder, path.endsWith("/") ? `${path}index.gmi` : path));
   if (!file.startsWith(folder === sep ? sep : folder + sep)) throw new Error("outside");
-  if (!(await stat(file)).isFile()) throw new Error("no file"); // a pipe would make us wait
+  if (!(await stat(file)).isFile()) throw new Error("no file"); // a pipe would block
   return await readFile(file, "utf8");
 }
 

@@ -2,7 +2,7 @@
  *
  *      sslhandle --self-signed 127.0.0.1 7007 examples/handler.ts "> "
  *
- *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  Only a type checker reads "../mod.ts", so the module runs without it. In a project of your own:
  *  import type { HandlerConnection } from "sslserver"; */
 
 import process from "node:process";

@@ -1,8 +1,8 @@
 #!/bin/sh
-# A jail for the program. chroot(8) starts it in /srv/jail as user 1000, without further groups; for that it must start
-# as root, so there is no -u and no -g. /srv/jail has the program and its libraries, and nothing that user 1000 can
-# write. prlimit limits open files and processes, and setpriv keeps the program from gaining rights (setuid files).
-# Workers have a jail of their own, which is empty.
+# A jail for the program. chroot(8) starts the program in /srv/jail as user 1000, without supplementary groups. chroot
+# must start as root, so there is no -u and no -g. /srv/jail has the program and its libraries. User 1000 can write
+# nothing there. prlimit limits open files and processes. setpriv --no-new-privs disables setuid files. Workers have a
+# jail of their own, which is empty.
 exec 2>&1
 cd / || exit 111
 exec env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# An internal service for clients with a certificate of our own authority (-m). A certificate in the revocation list is
-# refused, from two seconds after the list has changed. The program reads the client's name in SSL_CLIENT_S_DN_CN (-s).
+# An internal service for clients with a certificate of your own authority (-m). A certificate in the revocation list is
+# refused; a changed list is used within two seconds. The program reads the client's name in SSL_CLIENT_S_DN_CN (-s).
 # Only root needs to read the key.
 exec 2>&1
 cd / || exit 111

@@ -1,5 +1,5 @@
-/** Mutual TLS: admits only clients with a certificate of our own authority, and greets them by
- *  name.   CAFILE=ca.pem CERTFILE=cert.pem KEYFILE=key.pem bun examples/mutual_tls.ts */
+/** Mutual TLS: admits only clients with a certificate of an authority in CAFILE, and greets
+ *  them by name.   CAFILE=ca.pem CERTFILE=cert.pem KEYFILE=key.pem bun examples/mutual_tls.ts */
 
 import process from "node:process";
 import { serve } from "../mod.ts";

@@ -1,7 +1,7 @@
 #!/bin/sh
-# POP3 over TLS on port 995. These programs check passwords and then become the user of the mailbox, so they start as
-# root: there is no -u and no -g. Workers, which speak TLS, run as user 65534 in an empty folder. Only root needs to
-# read the key. For IMAP on port 993, change the port and the programs.
+# POP3 over TLS on port 995. These programs check passwords and then switch to the owner of the mailbox. They must start
+# as root, so there is no -u and no -g. Workers do TLS as user 65534, with an empty root folder. Only root needs to read
+# the key. For IMAP on port 993, change the port and the programs.
 exec 2>&1
 cd / || exit 111
 exec env -i PATH=/usr/local/bin:/usr/bin:/bin CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \

@@ -1,6 +1,7 @@
 #!/bin/sh
-# TLS on port 8443 before a service at 127.0.0.1 port 8080. socat connects to it, as user 65534. It ends half a second
-# after either side has ended; -t changes this. Only root needs to read the key.
+# TLS on port 8443 for a service at 127.0.0.1 port 8080. socat runs as user 65534 and connects to the service. When one
+# side ends its data, socat waits half a second for the other side, and then ends; its option -t changes this time.
+# Only root needs to read the key.
 exec 2>&1
 cd / || exit 111
 exec env -i PATH=/usr/local/bin:/usr/bin:/bin CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key MAXCONIP=50 \

@@ -1,8 +1,8 @@
-/** A handler for sslhandle: TLS before a TCP service. Each connection of a client gets one to the service.
+/** A handler for sslhandle: TLS for a TCP service. For each client it opens a connection to the service.
  *
  *      sslhandle -v -H 0 8443 proxy.ts 127.0.0.1 8080
  *
- *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  Only a type checker reads "../mod.ts", so the module runs without it. In a project of your own:
  *  import type { HandlerConnection } from "sslserver"; */
 
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import type { HandlerConnection } from "../mod.ts";
 const [host = "127.0.0.1", port = "8080"] = process.argv.slice(2);
 
 export default async function ({ readable, writable, signal }: HandlerConnection): Promise<void> {
-  // Half-open: the client may end its side before it has the whole answer, and the other way round.
+  // Half-open: either side may end its data before it has all data of the other.
   const service = connect({ host, port: Number(port), allowHalfOpen: true });
   signal.addEventListener("abort", () => service.destroy());
   const writer = writable.getWriter();

@@ -1,7 +1,7 @@
 #!/bin/sh
-# SMTP over TLS on port 465, by any program that speaks SMTP on its descriptors 0 and 1 (qmail-smtpd, say).
-# With -e it gets TCPREMOTEIP. MAXCONIP and MAXCONRATE limit each address: 10 connections at once, and 30 in
-# 60 seconds. Rules can change these for a network: see tcprules(1). Only root needs to read the key.
+# SMTP over TLS on port 465, for any program that speaks SMTP on its descriptors 0 and 1, such as qmail-smtpd.
+# With -e the program gets TCPREMOTEIP. Each address may have 10 connections at once (MAXCONIP), and open 30 in 60
+# seconds (MAXCONRATE). Rules can change both for a network: see tcprules(1). Only root needs to read the key.
 exec 2>&1
 cd / || exit 111
 exec env -i PATH=/usr/local/bin:/usr/bin:/bin CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \

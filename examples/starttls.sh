@@ -1,8 +1,8 @@
 #!/bin/sh
-# SMTP with STARTTLS on port 25, by mailfront (Debian: apt-get install mailfront). With -n the program asks for
-# TLS (UCSPI-TLS). smtpfront-echo accepts mail and discards it: put smtpfront-qmail in its place.
-# With -e the program gets TCPREMOTEIP. MAXCONIP and MAXCONRATE limit each address: 10 connections at once, and
-# 30 in 60 seconds. Rules can change these for a network: see tcprules(1). Only root needs to read the key.
+# SMTP with STARTTLS on port 25, with mailfront (Debian: apt-get install mailfront). With -n the program tells the
+# server when to begin TLS (UCSPI-TLS). smtpfront-echo accepts mail and discards it; use smtpfront-qmail instead.
+# With -e the program gets TCPREMOTEIP. Each address may have 10 connections at once (MAXCONIP), and open 30 in 60
+# seconds (MAXCONRATE). Rules can change both for a network: see tcprules(1). Only root needs to read the key.
 exec 2>&1
 cd / || exit 111
 exec env -i PATH=/usr/local/bin:/usr/bin:/bin CERTFILE=/etc/ssl/mx.pem KEYFILE=/etc/ssl/mx.key \

@@ -1,14 +1,14 @@
-/** A handler for sslhandle: an HTTPS page that describes its connection. One request, one answer, then close, which
- *  HTTP/1.1 allows.
+/** A handler for sslhandle: an HTTPS page that describes its connection. Each connection gets one answer and is closed,
+ *  which HTTP/1.1 allows.
  *
  *      sslhandle -s -w 10 0 443 status_page.ts
  *
- *  The module runs without "../mod.ts", which only a type checker reads. In a project of your own:
+ *  Only a type checker reads "../mod.ts", so the module runs without it. In a project of your own:
  *  import type { HandlerConnection } from "sslserver"; */
 
 import type { HandlerConnection } from "../mod.ts";
 
-/** Requests whose head is larger are not answered. */
+/** Maximum size of a request's head, in characters. A larger request gets the answer 404. */
 const MAX_HEAD = 8192;
 
 async function readHead(conn: HandlerConnection): Promise<string | undefined> {

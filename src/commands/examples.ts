@@ -45,22 +45,22 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     text: () => import("../../examples/text/handler.ts.txt", { with: { type: "text" } }),
   },
   "dot": {
-    about: "run script: DNS over TLS before a resolver",
+    about: "run script: DNS over TLS for a resolver",
     file: "dot.sh",
     text: () => import("../../examples/dot.sh", { with: { type: "text" } }),
   },
   "proxy": {
-    about: "run script: TLS before a TCP port, by socat",
+    about: "run script: TLS for a TCP port, with socat",
     file: "proxy.sh",
     text: () => import("../../examples/proxy.sh", { with: { type: "text" } }),
   },
   "proxy-module": {
-    about: "module for sslhandle: TLS before a TCP port",
+    about: "module for sslhandle: TLS for a TCP port",
     file: "proxy.ts",
     text: () => import("../../examples/text/proxy.ts.txt", { with: { type: "text" } }),
   },
   "mtls": {
-    about: "run script: client certificates, with revocation",
+    about: "run script: client certificates and revocation",
     file: "mtls.sh",
     text: () => import("../../examples/mtls.sh", { with: { type: "text" } }),
   },
@@ -75,12 +75,12 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     text: () => import("../../examples/jail.sh", { with: { type: "text" } }),
   },
   "certbot": {
-    about: "deploy hook of certbot, for a server that is not root",
+    about: "deploy hook of certbot, for a server that cannot read the key",
     file: "certbot.sh",
     text: () => import("../../examples/certbot.sh", { with: { type: "text" } }),
   },
   "haproxy": {
-    about: "configuration of HAProxy before several machines",
+    about: "configuration of HAProxy for several machines",
     file: "haproxy.cfg",
     text: () => import("../../examples/haproxy.cfg", { with: { type: "text" } }),
   },
