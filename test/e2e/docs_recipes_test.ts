@@ -388,7 +388,7 @@ const RECIPES: readonly Recipe[] = [
       },
       {
         first: "install -d -m 755 /run/imaps",
-        replace: isRoot ? [] : [[/SSL_UID=\d+ SSL_GID=\d+ SSL_CHROOT=\S+ /, ""]],
+        replace: isRoot ? [] : [[/SSL_UID=\d+ SSL_GID=\d+ SSL_CHROOT=\S+ /g, ""]],
         prints: /^The server would work$/m,
       },
       {
