@@ -71,7 +71,10 @@ test("a worker gets exactly the options that the command line gave, one by one a
   const words: string[][] = [];
   for (const { name, value } of OPTIONS.flatMap(({ options }) => options)) {
     // These serve in one process, or do not serve.
-    if (["--help", "--man", "--completion", "--version", "--handler", "--keylog"].includes(name)) {
+    if (
+      ["--help", "--man", "--completion", "--version", "--example", "--handler", "--keylog"]
+        .includes(name)
+    ) {
       continue;
     }
     words.push(value === undefined ? [name] : [name, values[name] ?? "7"]);
