@@ -12,7 +12,7 @@ const CERTIFICATES: Section = {
         "unable to find a certificate: no CERTFILE:name is set",
       ],
       "no variable names a certificate, or a shell has removed one with a colon in its name",
-      "set CERTFILE and KEYFILE (by `exec env CERTFILE:name=…` for names), or try `--self-signed`",
+      "set CERTFILE and KEYFILE (for server names with `exec env CERTFILE:name=…`), or try `--self-signed`",
     ),
     row(
       [
@@ -21,8 +21,8 @@ const CERTIFICATES: Section = {
         "unable to read CCAFILE FILE: REASON",
         "unable to read the key's password from descriptor 3: REASON",
       ],
-      "the file does not exist, is not readable for the user who starts the server, or is a pipe",
-      "give the full path of a regular file; with `-3` open descriptor 3: `3<password`",
+      "the file does not exist, is a pipe, or cannot be read by the user who starts the server",
+      "use the full path of a regular file. With `-3`, open descriptor 3: `3<password`",
     ),
     row(
       ["unable to use certificate FILE: REASON", "unable to use key FILE: REASON"],
@@ -34,7 +34,7 @@ const CERTIFICATES: Section = {
         "unable to use key FILE: it belongs to no certificate in FILE",
         "unable to use certificate FILE: its private key is not in it",
       ],
-      "key and certificate are of different pairs, or KEYFILE is not set",
+      "key and certificate do not belong together, or KEYFILE is not set",
       "set KEYFILE to the key for which the certificate was issued",
     ),
     row(
@@ -44,7 +44,7 @@ const CERTIFICATES: Section = {
     ),
     row(
       "unable to use certificate FILE: its key is of the kind KIND, which the TLS library does not support",
-      "the key is none of RSA 2048 to 8192, P-256, P-384, P-521, Ed25519",
+      "the key is not one of RSA 2048 to 8192, P-256, P-384, P-521, Ed25519",
       "make a key of one of these kinds",
     ),
     row(
@@ -53,8 +53,8 @@ const CERTIFICATES: Section = {
         "unable to use CERTFILE:NAME: the name is set twice, in two spellings",
         "unable to use KEYFILE:NAME: there is no CERTFILE:NAME",
       ],
-      "the variables for server names do not fit together",
-      "one CERTFILE:name and KEYFILE:name for each name, in lower case, with `xn--` for other alphabets",
+      "the variables for server names are inconsistent",
+      "set one CERTFILE:name and KEYFILE:name for each name, in lower case, and with `xn--` for other alphabets",
     ),
     row(
       [
@@ -62,7 +62,7 @@ const CERTIFICATES: Section = {
         "unable to use TLS_MIN_VERSION: 'X' is not one of TLSv1, TLSv1.1, TLSv1.2, TLSv1.3",
       ],
       "the versions are misspelled or contradict each other",
-      "unset them for TLS 1.2 and 1.3",
+      "unset the variables for TLS 1.2 and 1.3",
     ),
     row(
       [
@@ -70,21 +70,21 @@ const CERTIFICATES: Section = {
         "unable to use CIPHERS X: REASON",
         "unable to use CIPHERS: longer than 4096 characters",
       ],
-      "CIPHERS has suites of TLS 1.3, or nothing that the library knows",
-      "list suites of TLS 1.2: `ECDHE+AESGCM:ECDHE+CHACHA20`, or unset it",
+      "CIPHERS has suites of TLS 1.3, or no suite that the library knows",
+      "list suites of TLS 1.2 (`ECDHE+AESGCM:ECDHE+CHACHA20`), or unset CIPHERS",
     ),
     row(
       [
         "unable to use CURVES: no runtime supports the group X",
         "unable to use CURVES: P-256 is there twice",
       ],
-      "CURVES names an unknown group, or one twice",
-      "use X25519MLKEM768, MLKEM1024, X25519, P-256, P-384, P-521, or unset it",
+      "CURVES has an unknown group, or a group twice",
+      "use X25519MLKEM768, MLKEM1024, X25519, P-256, P-384, P-521, or unset CURVES",
     ),
     row(
       "unable to use ALPN: 'X' is not a protocol name",
-      "ALPN has an empty or too long name",
-      "set it like `h2,http/1.1`",
+      "ALPN has a name that is empty or too long",
+      "separate the names by commas: `h2,http/1.1`",
     ),
     row(
       [
@@ -97,18 +97,18 @@ const CERTIFICATES: Section = {
         "unable to use CA folder FOLDER: no file in it is named like a certificate",
         "unable to use CA file FILE: above 4096 certificates with it",
       ],
-      "clients are asked for certificates, and no authority that could verify them can be read",
+      "clients are asked for certificates, but no trusted authority can be read",
       "set CAFILE or CADIR to PEM files of the authorities",
     ),
     row(
-      "unable to ask for client certificates: the names of 2000 authorities have 200000 bytes, and the request holds 65535",
-      "the list of names in the request is too long",
+      "unable to ask for client certificates: the names of 2000 authorities have 200000 bytes, and the request holds 65400",
+      "the names of the authorities do not fit into the request for a certificate",
       "set CCAFILE to the few authorities that clients must know, or to /dev/null",
     ),
     row(
-      "unable to use VERIFYDEPTH: 'X' is not a number from 0 to 9",
-      "VERIFYDEPTH is not a small number",
-      "set the number of intermediate certificates; 1 by default",
+      "unable to use VERIFYDEPTH: 'X' is not a number from 0 to 100",
+      "the value of VERIFYDEPTH is wrong",
+      "set the maximum number of intermediate certificates, or unset it for 1",
     ),
     row(
       [
@@ -124,7 +124,7 @@ const CERTIFICATES: Section = {
         "unable to set the variables of a rule for USER: Deno cannot",
         "unable to call libc: Bun cannot",
       ],
-      "the runtime, or its TLS library, lacks what is asked for",
+      "the runtime or its TLS library does not support the setting",
       "the second line names the remedy: another setting, a permission, or the compiled file ([deno.md](deno.md))",
     ),
   ],
@@ -133,8 +133,8 @@ const CERTIFICATES: Section = {
 const CHECKS_CERTIFICATES: Section = {
   title: "Findings about certificates",
   text:
-    "A start prints these findings as `warning:`, and `--check` as `warning:`, `error:` or `info:`, with the remedy " +
-    "after `--`.",
+    "The server prints these findings as `warning:` at start. `--check` prints them as `warning:`, `error:` or `info:`. " +
+    "The remedy follows after `--`.",
   rows: [
     row(
       [
@@ -143,8 +143,8 @@ const CHECKS_CERTIFICATES: Section = {
         "certificate FILE expires in 3 days, on DATE",
         "certificate FILE: not valid before DATE",
       ],
-      "clients refuse the certificate, or will soon, or the clock is wrong",
-      "renew it: the server uses a new file within two seconds. Look at the renewal's timer, and at `date`",
+      "clients refuse the certificate now or soon, or the clock is wrong",
+      "renew it: the server uses a new file within two seconds. Look at the timer of the renewal, and at `date`",
     ),
     row(
       [
@@ -152,13 +152,13 @@ const CHECKS_CERTIFICATES: Section = {
         "certificate FILE: the chain ends before an authority that this system knows; missing: NAME",
         "certificate FILE: NAME is not part of the chain and is not sent",
       ],
-      "clients get no path to an authority: browsers may have the missing part, other clients fail with `unable to get local issuer certificate`",
+      "clients cannot build a path to an authority. Browsers may know the missing certificate; other clients fail with `unable to get local issuer certificate`",
       "CERTFILE must have the whole chain: `fullchain.pem`, not `cert.pem`",
     ),
     row(
       "certificate FILE: not in order: sslserver sorts it, other programs do not",
-      "the file works here",
-      "for other programs put the server's certificate first, then its issuer, and so on",
+      "sslserver accepts any order, but other programs do not",
+      "nothing for sslserver. For other programs put the server's certificate first, then its issuer, and so on",
     ),
     row(
       [
@@ -166,15 +166,15 @@ const CHECKS_CERTIFICATES: Section = {
         "certificate FILE: issued by NAME, an authority that this system does not know",
       ],
       "clients must trust this certificate or authority explicitly",
-      "nothing, if they do",
+      "nothing, if your clients do",
     ),
     row(
       [
         "certificate FILE: is used for NAME, but issued for OTHER",
         "certificate FILE: no subjectAltName, so it matches no host name (RFC 9110 4.3.4)",
       ],
-      "clients that check the name refuse it",
-      "issue it for the name that clients connect to",
+      "clients that check the name refuse the certificate",
+      "get a certificate for the name that clients connect to",
     ),
     row(
       [
@@ -182,8 +182,8 @@ const CHECKS_CERTIFICATES: Section = {
         "certificate FILE: not for servers (no serverAuth)",
         "certificate FILE: signed with SHA1, which clients refuse",
       ],
-      "it is not a certificate of a server, or an old one",
-      "issue one for a server, with SHA-256",
+      "the certificate is not for a server, or is old",
+      "get a certificate for a server, signed with SHA-256",
     ),
     row(
       [
@@ -200,8 +200,8 @@ const CHECKS_CERTIFICATES: Section = {
         "certificate FILE: REASON, so a renewed one is used only after a restart",
         "authorities FILE: REASON, so a change has effect only after a restart",
       ],
-      "one process serves as another user, who cannot read the file",
-      "let that user read it, or use workers (not for a module, which has none)",
+      "the server is a single process, which has switched to a user who cannot read the file",
+      "let this user read the file, or use workers. A module cannot have workers",
     ),
     row(
       [
@@ -212,7 +212,7 @@ const CHECKS_CERTIFICATES: Section = {
         "CIPHERS: no TLS 1.2 client can connect with this certificate",
         "CIPHERS: the TLS library has none of these suites",
       ],
-      "the settings permit too much, or nothing",
+      "the settings allow weak protocols or ciphers, or have no effect",
       "unset TLS_MIN_VERSION and CIPHERS",
     ),
     row(
@@ -238,12 +238,12 @@ const CHECKS_CERTIFICATES: Section = {
         "CRLFILE FILE: the list of NAME ends on DATE",
         "CRLFILE FILE: NAME from an issuer that is not among the authorities",
       ],
-      "with revocation lists, each authority needs a list that is valid",
+      "if CRLFILE is set, each authority needs a valid list",
       "fetch the current lists regularly; the server reads the new file by itself",
     ),
     row(
       "99 more files of authorities have problems",
-      "the first problems are printed",
+      "only the first problems are printed one by one",
       "look at the lines before",
     ),
   ],

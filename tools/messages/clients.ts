@@ -23,8 +23,8 @@ export const SYMPTOMS = {
     cause:
       "the client does not know the authority: the chain in CERTFILE is not complete, or the certificate is self-signed",
     remedy:
-      "CERTFILE must have the whole chain (`fullchain.pem`); `--check` names what is missing. A client of your own " +
-      "gets the authority: `openssl s_client -CAfile`, `curl --cacert`",
+      "CERTFILE must have the whole chain (`fullchain.pem`); `--check` names what is missing. For a client of your own, " +
+      "name the authority: `openssl s_client -CAfile`, `curl --cacert`",
   },
   expired: {
     says: ["certificate has expired"],
@@ -37,9 +37,9 @@ export const SYMPTOMS = {
     says: ["hostname mismatch", "no alternative certificate subject name matches"],
     browsers: "SSL_ERROR_BAD_CERT_DOMAIN, ERR_CERT_COMMON_NAME_INVALID",
     log: ["alert from the client: bad certificate"],
-    cause: "the certificate is not for the name to which the client connects",
+    cause: "the certificate does not contain the name to which the client connects",
     remedy:
-      "connect by a name in the certificate, or set CERTFILE:name and KEYFILE:name for this one",
+      "connect by a name in the certificate, or set CERTFILE:name and KEYFILE:name for the client's name",
   },
   certificateRequired: {
     says: ["alert certificate required"],
@@ -49,7 +49,7 @@ export const SYMPTOMS = {
       "`-m`, `-z` or CCAVERIFY requires a client certificate, and the client has sent none. In TLS 1.2 the compiled " +
       "file sends handshake_failure",
     remedy:
-      "give the client a certificate of an authority in CAFILE, with its key and its intermediates",
+      "give the client a certificate of an authority in CAFILE, with its key and its intermediate certificates",
   },
   certificateRefused: {
     says: ["unexpected eof while reading", "closed"],
@@ -58,24 +58,25 @@ export const SYMPTOMS = {
       "client certificate: self-signed certificate",
     ],
     cause:
-      "the client's certificate is refused. No alert tells the client so: it sees the connection end after the handshake",
+      "the client's certificate is refused. The client gets no alert: the connection ends after the handshake",
     remedy:
-      "the log has the reason. Often CAFILE lacks the authority, or the client does not send its intermediate",
+      "read the reason in the log. Often CAFILE lacks the authority, or the client does not send its intermediate certificate",
   },
   decryptError: {
     says: ["alert decrypt error", "closed"],
     log: ["unable to accept TLS"],
     cause:
-      "the TLS library does not accept the client's key: an RSA key of less than 2048 bits, for example. The compiled " +
-      "file closes the connection without the alert",
-    remedy: "a client key of the kind P-256, Ed25519 or RSA with 2048 bits",
+      "the TLS library does not accept the client's key, for example an RSA key below 2048 bits. The compiled file closes " +
+      "the connection without an alert",
+    remedy: "give the client a P-256, Ed25519 or RSA key; RSA needs at least 2048 bits",
   },
   handshakeFailure: {
     says: ["alert handshake failure"],
     browsers: "SSL_ERROR_NO_CYPHER_OVERLAP, ERR_SSL_VERSION_OR_CIPHER_MISMATCH",
     log: ["no shared cipher", "no shared group"],
     cause: "client and server have no cipher suite or no group in common",
-    remedy: "unset CIPHERS and CURVES, or update the client. `--trace` shows what it offers",
+    remedy:
+      "unset CIPHERS and CURVES, or update the client. `--trace` shows what the client offers",
   },
   protocolVersion: {
     says: ["alert protocol version", "alert handshake failure", "unsupported protocol"],
@@ -88,24 +89,26 @@ export const SYMPTOMS = {
     says: ["unrecognized name"],
     browsers: "SSL_ERROR_UNRECOGNIZED_NAME_ALERT, ERR_SSL_UNRECOGNIZED_NAME_ALERT",
     log: ["(SNI_STRICT)"],
-    cause: "SNI_STRICT is set, and the client asks for no name, or for one without a certificate",
+    cause:
+      "SNI_STRICT is set, and the client asks for no name, or for a name without a certificate",
     remedy: "connect by a name that has a certificate, set CERTFILE:name, or unset SNI_STRICT",
   },
   noApplicationProtocol: {
     says: ["alert no application protocol"],
     browsers: "ERR_ALPN_NEGOTIATION_FAILED",
     log: ["no shared application protocol"],
-    cause: "the client offers protocols (ALPN), and none of them is in ALPN",
-    remedy: "add it to ALPN, or unset ALPN: then a client that offers some is served as well",
+    cause: "the client offers protocols by ALPN, and none of them is in the variable ALPN",
+    remedy:
+      "add the protocol to the variable ALPN, or unset it. Without it, every client is served",
   },
   wrongVersionNumber: {
     says: ["wrong version number"],
     browsers: "SSL_ERROR_RX_RECORD_TOO_LONG, ERR_SSL_PROTOCOL_ERROR",
     log: [""],
     cause:
-      "the port begins in the clear (`-n`, STARTTLS), or another program listens there (`ss -ltnp`)",
+      "the connection begins without TLS (`-n`, STARTTLS), or another program listens on the port (`ss -ltnp`)",
     remedy:
-      "`openssl s_client -starttls smtp`, or STARTTLS in the client; without `-n` TLS begins at once",
+      "use STARTTLS in the client (`openssl s_client -starttls smtp`), or leave out `-n`: TLS then begins at once",
   },
   plainHttp: {
     says: [
@@ -121,8 +124,8 @@ export const SYMPTOMS = {
   programNotFound: {
     says: ["read:errno=104", "Connection reset by peer", "unexpected eof while reading", "closed"],
     log: ["unable to run"],
-    cause: "the handshake succeeds, and the connection ends at once: the program cannot be started",
+    cause: "the program cannot be started, so the connection ends just after the handshake",
     remedy:
-      "the log has the reason. `--check` finds a wrong path, missing rights, and a script with a missing interpreter",
+      "read the reason in the log. `--check` finds a wrong path, missing permissions, and a missing interpreter of a script",
   },
 } as const satisfies Readonly<Record<string, Symptom>>;

@@ -16,7 +16,7 @@ const CHECKS_OTHERS: Section = {
         "program -V: it looks like an option",
       ],
       "the program cannot be started as the user of `-u`, so every connection would be closed",
-      "give its full path, `chmod a+rx` it, begin a script with `#!/bin/sh`, and let the user enter its folders",
+      "use the full path of the program, and `chmod a+rx`. A script must begin with `#!/bin/sh`, for example. The user needs access to the folders",
     ),
     row(
       [
@@ -26,7 +26,7 @@ const CHECKS_OTHERS: Section = {
         "workers are user 1000: programs run as the same user",
         "programs run as user 7 in root's group",
       ],
-      "processes that should be separated have the same user",
+      "processes that should have different users have the same user",
       "start as root with SSL_USER, SSL_CHROOT, `-u` and `-g`",
     ),
     row(
@@ -36,11 +36,11 @@ const CHECKS_OTHERS: Section = {
         "-g 7: only root can switch group",
       ],
       "the server was not started as root",
-      "start it as root, or leave the option out",
+      "start the server as root, or leave the option out",
     ),
     row(
       ["-u 7: not in /etc/passwd"],
-      "the number has no name on this machine",
+      "no user of this machine has this number",
       "nothing, if it is the right number",
     ),
     row(
@@ -49,18 +49,18 @@ const CHECKS_OTHERS: Section = {
         "SSL_CHROOT FOLDER: not a folder",
         "SSL_CHROOT FOLDER: user 7 can write there",
       ],
-      "the jail is missing, or a worker could change it",
+      "the folder does not exist, or a worker could write in it",
       "`mkdir -m 755 FOLDER`, owned by root",
     ),
     row(
       ["--files FOLDER: REASON", "module FILE: REASON"],
-      "the folder or the module does not exist, or cannot be read as the user who will read it",
-      "`chmod a+r` it, or name another one",
+      "the folder or the module does not exist, or the user who must read it cannot",
+      "use `chmod a+r` (`a+rx` for a folder), or another folder or module",
     ),
     row(
       ["open files: -c 1000 and --pending 1000 may need 5000, but the limit is 1024"],
-      "under load the server stops accepting before `-c` is reached",
-      "`ulimit -n 65536`, LimitNOFILE=",
+      "under load the server stops accepting connections before it reaches `-c`",
+      "raise the limit: `ulimit -n 65536`, LimitNOFILE=",
     ),
     row(
       [
@@ -68,8 +68,8 @@ const CHECKS_OTHERS: Section = {
         "--workers 9: this machine has 2 CPU cores",
         "MAXCONIP 99 is above -c 40",
       ],
-      "a number has no effect beyond a limit",
-      "lower it, or raise the other limit (`sysctl net.core.somaxconn`)",
+      "a number above this limit has no effect or no use",
+      "lower the number, or raise the limit (`-c`, or for `-b` `sysctl net.core.somaxconn`)",
     ),
     row(
       [
@@ -81,22 +81,22 @@ const CHECKS_OTHERS: Section = {
         "SSL_UID is set and not used: REASON",
         "SNI_STRICT=0 enables it, as every value does",
       ],
-      "the setting has not the effect that its user expects",
-      "remove it, or what contradicts it",
+      "the setting has no effect, or another effect than expected",
+      "remove the setting, or change the other setting that the message names",
     ),
     row(
       "ALPN=h2: --www and --files do not speak HTTP/2",
-      "ALPN has h2 or h2c, and `--www` or `--files` answers HTTP/1.1",
-      "`ALPN=http/1.1`, or unset it",
+      "ALPN has h2 or h2c, but `--www` and `--files` speak only HTTP/1.1",
+      "set `ALPN=http/1.1`, or unset ALPN",
     ),
     row(
       "TLS_MIN_VERSON is not read by sslserver",
-      "a variable looks misspelled",
-      "correct it, or unset it",
+      "the name of a variable looks misspelled",
+      "correct the name, or unset the variable",
     ),
     row(
       "host HOST: a link-local address needs an interface",
-      "fe80 addresses belong to an interface",
+      "a link-local address (fe80) is valid only on one interface",
       "add `-I INTERFACE`",
     ),
     row(
@@ -104,25 +104,29 @@ const CHECKS_OTHERS: Section = {
         "a server on port 53 that uses DNS can query itself",
         "-r on port 113 can make two servers query each other without end",
       ],
-      "a loop of queries",
+      "queries can go round in a loop",
       "add `-H` and `-l name`; leave out `-r`",
     ),
     row(
       "--proxy-from 0.0.0.0/0 lets every client choose its own address",
-      "PROXY headers are believed from everywhere",
-      "name the addresses of the load balancers only",
+      "PROXY headers are accepted from every address",
+      "list only the addresses of the load balancers",
     ),
     row(
       "--metrics on ADDRESS answers every client that can reach it",
-      "the metrics are public",
-      "`--metrics :9100` or a unix socket",
+      "everyone who can reach the address can read the metrics",
+      "use `--metrics :9100` or a unix socket",
     ),
     row(
       "resolver ADDRESS: REASON, and each connection waits for it",
       "a DNS server does not answer",
-      "correct /etc/resolv.conf, or give `-H` and `-l name`",
+      "correct /etc/resolv.conf, or use `-H` and `-l name`",
     ),
-    row("5 more warnings", "a start prints 30", "`sslserver --check …` shows all"),
+    row(
+      "5 more warnings",
+      "the server prints at most 30 warnings at start",
+      "`sslserver --check …` prints all",
+    ),
     row(
       ["this system has no IPv6: host :0 means all IPv4 addresses"],
       "the kernel has no IPv6",
@@ -134,7 +138,7 @@ const CHECKS_OTHERS: Section = {
         "Deno without FFI opens its debugger at SIGUSR1: programs can read the key; use --allow-ffi",
         "Deno without FFI leaves orphans as zombies: use --allow-ffi, or an init (docker --init)",
       ],
-      "Deno without FFI cannot do what a server should",
+      "without FFI, Deno cannot make the necessary system calls",
       "add `--allow-ffi`, or use the compiled file",
     ),
     row(
@@ -145,17 +149,17 @@ const CHECKS_OTHERS: Section = {
     row(
       "the module shares a process with the TLS keys, and can read them",
       "`--handler` and sslhandle serve in one process",
-      "only load modules that you trust",
+      "use only modules that you trust",
     ),
     row(
       "the secrets of all connections are written to FILE",
       "`--keylog` is set",
-      "remove it when you have found what you look for",
+      "remove the option as soon as you do not need the secrets",
     ),
     row(
       "sandbox: REASON",
       "the kernel has no seccomp or no Landlock, or a container forbids them",
-      "a newer kernel; in a container allow the calls of seccomp and Landlock. Users and jail protect meanwhile",
+      "use a newer kernel. In a container, allow the calls of seccomp and Landlock. Separate users and SSL_CHROOT still protect the system",
     ),
   ],
 };
@@ -170,22 +174,22 @@ const RULES: Section = {
         "rules FILE: REASON: every connection is denied",
       ],
       "the rules file is missing or damaged",
-      "compile it: `tcprules FILE tmp < source`. With `-X` a missing file admits everyone",
+      "compile the file: `tcprules FILE tmp < source`. With `-X` a missing file allows all clients",
     ),
     row(
       "rules FILE: no client is allowed",
-      "every rule denies, or the last one denies everyone and no other allows",
+      "no rule allows clients",
       "add a rule with `allow`",
     ),
     row(
       "rules FILE: older than its source FILE",
-      "the source was changed and not compiled",
+      "the source was changed, but not compiled",
       "run tcprules again",
     ),
     row(
       ["rule 'KEY': TLS_MIN_VERSION X: REASON", "rule 'KEY': CADIR does nothing in a rule"],
-      "a rule sets a variable that is wrong, or that only the server's environment can set",
-      "correct the rule; sslserver-environment(7) says what rules can set",
+      "a rule sets a wrong value, or a variable that only the server's environment can set",
+      "correct the rule; sslserver-environment(7) lists what rules can set",
     ),
     row(
       [
@@ -198,8 +202,8 @@ const RULES: Section = {
         "unable to use access rules: REASON",
         "unable to use access rules: the monitor is gone",
       ],
-      "the folder of `--access-dir`, or the file of `--access-cdb`, admits nobody or cannot be read",
-      "a rule is a folder with a file `allow`: `ip4/0.0.0.0_0/allow` admits all IPv4 clients",
+      "the folder of `--access-dir`, or the file of `--access-cdb`, allows no client or cannot be read",
+      "add a rule, which is a folder with a file `allow`: `ip4/0.0.0.0_0/allow` allows all IPv4 clients",
     ),
     row(
       [
@@ -207,7 +211,7 @@ const RULES: Section = {
         "unable to parse MAXCONRATE: not of the form n/s, for n connections in s seconds",
         "unable to parse MAXCONIP: REASON in the rules",
       ],
-      "a limit in the environment (fatal) or in a rule (the connection is denied) is wrong",
+      "a limit has the wrong form. In the environment this is fatal; in a rule the connection is denied",
       "write numbers: `MAXCONIP=20`, `MAXCONRATE=10/60`",
     ),
     row(

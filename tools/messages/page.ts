@@ -18,20 +18,20 @@ export const SECTIONS: readonly Section[] = [
 const HEAD = `# Troubleshooting
 
 This page is made by \`tools/make_docs.ts\` from the tables in \`tools/messages/\`. It has the messages of sslserver, of
-sslhandle, and of s6-tlsserver where they are the same. Search it for the fixed words of your message: words in capitals
+sslhandle, and those of s6-tlsserver that are the same. Search it for the fixed words of your message. Words in capitals
 stand for names, numbers and reasons.
 
 First steps:
 
-- \`sslserver --check …\` with the same options and environment finds most mistakes, and prints the remedy.
+- \`sslserver --check …\` with the same options and environment finds most mistakes, and prints a remedy for each.
 - \`-v\` prints a line for each connection, \`-V\` the protocol and cipher.
-- \`--trace\` prints the handshake: what the client offers, and which alert ended it.
-- \`openssl s_client -connect HOST:PORT -servername NAME\` is a client that says more than others.
+- \`--trace\` prints the handshake: what the client offers, and which alert ends the handshake.
+- \`openssl s_client -connect HOST:PORT -servername NAME\` is a client that prints many details.
 
 ## My client says …
 
-The words are those of openssl and curl, then those of Firefox and Chrome. Each alert that a client sends appears in the
-log as \`alert from the client: NAME\`.
+Each row has the messages of openssl and curl first, and then those of Firefox and Chrome. Each alert that a client
+sends appears in the log as \`alert from the client: NAME\`.
 
 | client | log | cause | remedy |
 | --- | --- | --- | --- |

@@ -29,7 +29,7 @@ const USAGE: Section = {
         "host and port are one word: '0:443'",
       ],
       "the words after the options are not `host port prog`",
-      "write host and port as two words, and then the program with its arguments: `sslserver 0 443 cat`",
+      "write host and port as two words, followed by the program and its arguments: `sslserver 0 443 cat`",
     ),
     row(
       [
@@ -41,7 +41,7 @@ const USAGE: Section = {
         "a module serves in one process, and not in 2 workers",
       ],
       "two options contradict each other",
-      "remove one of them; the second line of the message says which combinations work",
+      "leave out the option that the second line of the message names",
     ),
     row(
       [
@@ -49,20 +49,20 @@ const USAGE: Section = {
         "option -u needs another uid than root's, not '0'",
         "$SSL_CHROOT needs a path from the root folder, not 'jail'",
       ],
-      "a user, a group or the jail is not written as expected",
-      "use numbers, or SSL_USER and SSL_GROUP for names; give SSL_CHROOT as an absolute path",
+      "the value for a user, a group or the jail has the wrong form",
+      "use numbers, or SSL_USER and SSL_GROUP for names. SSL_CHROOT must be an absolute path",
     ),
     row(
       [
         "$SSL_UID needs a worker process, but there is none (--workers 0)",
         "$SSL_UID needs a worker process, but a module serves in one process",
       ],
-      "the users of workers are set, and there are no workers",
+      "the user of workers is set, but there are no workers",
       "use `-u` and `-g`, or `--workers 1`. Under Deno workers need `--allow-ffi` and `--allow-run`",
     ),
     row(
       "$TICKETKEYFILE is not supported by sslserver/VERSION",
-      "no TLS library accepts ticket keys",
+      "neither TLS library accepts ticket keys",
       "unset TICKETKEYFILE",
     ),
   ],
@@ -74,13 +74,13 @@ const NETWORK: Section = {
   rows: [
     row(
       "unable to listen on HOST port PORT: REASON",
-      "the port is in use (`address already in use`), only root may use it (below 1024, `permission denied`), or the address is not one of this machine (`address not available`)",
-      "end the other server (`ss -ltnp`), start as root, or give another host or port. Give `-I` for a link-local address",
+      "the port is in use (`address already in use`), only root may use it (below 1024, `permission denied`), or this machine does not have the address (`address not available`)",
+      "end the other server (`ss -ltnp`), start as root, or use another host or port. A link-local address needs `-I`",
     ),
     row(
       "unable to listen on HOST: the name leads to ADDRESS, every address",
-      "DNS has an address for host that would listen everywhere",
-      "give the address itself",
+      "DNS has an address for host that means all addresses of this machine",
+      "use an address in place of the name",
     ),
     row(
       [
@@ -88,13 +88,13 @@ const NETWORK: Section = {
         "unable to find port PORT: no such tcp service in /etc/services",
         "unable to find port PORT: REASON",
       ],
-      "port is no number and no name of a service",
-      "give a number from 0 to 65535, or a name in /etc/services",
+      "port is neither a number up to 65535 nor the name of a TCP service",
+      "use a number from 0 to 65535, or a name in /etc/services",
     ),
     row(
       "unable to find address of HOST: REASON",
       "host is a name, and DNS has no answer for it",
-      "give an address, or correct /etc/resolv.conf (DNSCACHEIP)",
+      "use an address, or correct /etc/resolv.conf or DNSCACHEIP",
     ),
     row(
       [
@@ -103,7 +103,7 @@ const NETWORK: Section = {
         "unable to read FILE: no such file",
       ],
       "a file of the resolver or of the rules, or DNSCACHEIP, cannot be used",
-      "correct it, or unset the variable; for rules see [Rules](#rules)",
+      "correct the file, or unset the variable. For rules see [Rules](#rules)",
     ),
     row(
       [
@@ -112,21 +112,21 @@ const NETWORK: Section = {
         "unable to use the socket of $LISTEN_FDS: REASON",
         "unable to listen on HOST: the socket of $LISTEN_FDS is on OTHER",
       ],
-      "the socket of systemd is not the one that the command line names",
-      "one `ListenStream=` with the same host and port, and `Accept=no`",
+      "systemd passes another socket than the command line names, or more than one",
+      "use one `ListenStream=` with the same host and port, and `Accept=no`",
     ),
     row(
       "unable to read the key's password from descriptor 3: the socket of $LISTEN_FDS is there",
       "`-3` and socket activation use the same descriptor",
-      "start without the `.socket` unit, or store the key without password",
+      "start without the `.socket` unit, or store the key without a password",
     ),
     row(
       [
         "unable to use $NOTIFY_SOCKET: REASON",
         "unable to use descriptor 3 for --notify-fd: REASON",
       ],
-      "the supervisor's descriptor or socket is not there",
-      "let the supervisor set it: `Type=notify` in systemd, the file notification-fd in s6; otherwise unset it",
+      "the descriptor or socket of the supervisor does not exist",
+      "let the supervisor make it: `Type=notify` in systemd, the file notification-fd in s6. Without a supervisor, unset the variable and leave out the option",
     ),
     row(
       [
@@ -134,7 +134,7 @@ const NETWORK: Section = {
         "unable to protect the socket of --metrics: REASON",
       ],
       "the address of `--metrics` is in use, or the folder of its socket does not exist",
-      "give a free address, or a path in a folder that the user can write",
+      "use a free address, or a path in a folder that the user can write",
     ),
   ],
 };
@@ -149,8 +149,8 @@ const SYSTEM: Section = {
         "unable to find SSL_USER NAME: /etc/passwd: REASON",
         "unable to find SSL_USER NAME: its line in /etc/passwd has no numbers",
       ],
-      "the name of a user or a group is not known on this machine",
-      "create it, or use a number",
+      "this machine has no user or group with this name",
+      "create the user or group, or use a number",
     ),
     row(
       [
@@ -159,7 +159,7 @@ const SYSTEM: Section = {
         "unable to switch to user 7: REASON",
         "unable to give up privileges: REASON",
       ],
-      "the system does not let the process change its user: it is not root, or lacks CAP_SETUID and CAP_SETGID",
+      "the process may not change its user, because it is not root or lacks CAP_SETUID and CAP_SETGID",
       "start as root; in a container or unit keep CAP_SETUID, CAP_SETGID, CAP_SYS_CHROOT and CAP_KILL",
     ),
     row(
@@ -170,35 +170,35 @@ const SYSTEM: Section = {
     row(
       "unable to serve: 8 open files are too few",
       "the limit of open files leaves nothing for a connection",
-      "raise it: `ulimit -n 65536`, LimitNOFILE= in systemd",
+      "raise the limit: `ulimit -n 65536`, LimitNOFILE= in systemd",
     ),
     row(
       [
         "unable to call the C library: the limit on address space is 400 MB, and Bun needs 4096 MB",
         "unable to call the C library: REASON",
       ],
-      "`softlimit -m`, `ulimit -v` or LimitAS= is set, or memory cannot be made executable",
-      "remove that limit, and limit memory by a cgroup (MemoryMax=). Remove MemoryDenyWriteExecute=",
+      "`softlimit`, `ulimit -v`, LimitAS= or LimitDATA= limits memory, or memory cannot be made executable",
+      "remove the limit, and limit memory by a cgroup (MemoryMax=). Remove MemoryDenyWriteExecute=",
     ),
     row(
       "unable to serve --files FOLDER: REASON",
       "the folder does not exist, or the workers' user cannot read it",
-      "`chmod -R a+rX FOLDER`, or name another folder",
+      "use `chmod -R a+rX FOLDER`, or another folder",
     ),
     row(
       ["unable to load FILE: its default export is no function", "unable to load FILE: REASON"],
       "the module of `--handler` has a mistake",
-      "the message has its place: `export default async (conn) => { … }` is needed",
+      "the message names the line if it is known. The module must have `export default async (conn) => { … }`",
     ),
     row(
       "unable to append to FILE: REASON",
       "the file of `--keylog` cannot be written",
-      "name a file in a folder that the user can write",
+      "use a file in a folder that the user can write",
     ),
     row(
       "unable to run on Node vVERSION: sslserver runs on Bun and Deno",
-      "node has loaded the library",
-      "run the script by `bun` or `deno run`",
+      "Node has loaded the library",
+      "run the script with `bun` or `deno run`",
     ),
     row(
       "unable to serve: sslserver VERSION is installed, but VERSION runs",
@@ -207,7 +207,7 @@ const SYSTEM: Section = {
     ),
     row(
       "unable to disable V8's inspector: SIGUSR1 is not ignored",
-      "a worker under Deno could be read by other processes, and does not serve",
+      "under Deno, other processes could read the memory of a worker, so the worker does not serve",
       "report it; the compiled file has no inspector",
     ),
   ],
