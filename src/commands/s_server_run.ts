@@ -131,7 +131,7 @@ export class SServer implements ServerExtras, ConnectionObserver {
           this.#acceptsLater = false;
         },
         command: (command) => this.#command(command),
-      }, { crlf, commands: !quiet && !brief, ignoresEnd: ignoresEnd ?? quiet });
+      }, { crlf, commands: !quiet, ignoresEnd: ignoresEnd ?? quiet });
     }
     if (mode !== "rev") return undefined;
     return {

@@ -54,6 +54,7 @@ export interface ServerSettings {
   alpn: string | undefined;
   mode: ServerMode;
   quiet: boolean;
+  /** -brief; then `quiet` is true, too. */
   brief: boolean;
   crlf: boolean;
   /** -ign_eof, -no_ign_eof. Undefined: as -quiet says. */

@@ -353,7 +353,7 @@ export const S_SERVER_OPTIONS: readonly SServerGroup[] = [
     title: "What is printed",
     options: [
       ...row("-quiet", "print only the client's data; read no commands", (s) => s.quiet = true),
-      ...row("-brief", "print a short summary of each connection", (s) => s.brief = true),
+      ...row("-brief", "print a short summary of each connection", (s) => s.brief = s.quiet = true),
       ...row("-state", "print the steps of the handshake", (s) => s.state = true),
       ...row("-msg", "print handshake messages that are not encrypted", (s) => s.messages = true),
       ...row("-trace", "print the messages of -msg decoded", (s) => s.decoded = true),

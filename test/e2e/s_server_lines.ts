@@ -228,6 +228,13 @@ export const LINES: readonly Line[] = [
     seen: ['TLS client extension "supported_groups" (id=10), len='],
     deno: true,
   },
+  {
+    server: `${CERT} -4 -brief`,
+    client: HELLO,
+    look: { server: /^hello$/m, errors: /^Protocol version: TLSv1\.3\n/m },
+    seen: ["hello", "Protocol version: TLSv1.3"],
+    deno: true,
+  },
   { server: `${CERT} -verify 1 -CAfile ca.pem`, client: HELLO, look: hello, seen: ["hello"] },
   {
     server: `${CERT} -Verify 1 -CAfile ca.pem`,

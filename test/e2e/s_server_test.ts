@@ -54,7 +54,10 @@ async function start(t: Trial, kind: Kind, words: readonly string[]): Promise<Ru
   let ended = false;
   void running.exited.then(() => ended = true);
   const ready = (): boolean =>
-    ended || (words.includes("-quiet") ? listens(port) : running.stdout.includes("ACCEPT"));
+    ended ||
+    (words.includes("-quiet") || words.includes("-brief")
+      ? listens(port)
+      : running.stdout.includes("ACCEPT"));
   assert(await settled(ready, (is) => is, LIMIT), `no ACCEPT:\n${running.stderr}`);
   assert(!ended, `the server ended: ${running.stderr}`);
   return running;
