@@ -110,7 +110,7 @@ export interface Budget {
   questions: number;
   /** Pending connections at which accepting pauses: --pending, or fewer. */
   pending: number;
-  /** Most clients that may still be connected after their program has ended (linger.ts). */
+  /** Maximum number of clients that stay connected after their program has ended (linger.ts). */
   lingering: number;
 }
 

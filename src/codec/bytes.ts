@@ -108,7 +108,8 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** Most arguments for one call of `String.fromCharCode`: they are passed on the stack. */
+/** Maximum number of arguments for one call of `String.fromCharCode`. They are passed on the
+ *  stack. */
 const AT_ONCE = 4096;
 
 /** One character per byte (ISO 8859-1), both ways without loss. */

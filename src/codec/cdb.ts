@@ -16,8 +16,9 @@ export const MAX_KEY = 4096;
  *  less. */
 export const MAX_VALUE = 16_384;
 
-/** Most slots that one look-up may pass. In a sound table, which is half empty, it passes a few, or
- *  some more for a key that occurs many times. In a hostile table it could read millions. */
+/** Maximum number of slots that one look-up may read. A sound table is half empty, so a look-up
+ *  reads a few slots, or some more for a key that occurs many times. In a hostile table it could
+ *  read millions. */
 export const MAX_PROBES = 65_536;
 
 /** Slots fetched by one read: a look-up in a sound table rarely needs a second read. */

@@ -17,7 +17,8 @@ import {
 import { decodeOsText, encodeOsText } from "./os_text.ts";
 import { printable } from "./printable.ts";
 
-/** Most items in one rule, so that a hostile file cannot fill the environment (ARG_MAX). */
+/** Maximum number of items in one rule, so that a hostile file cannot fill the environment
+ *  (ARG_MAX). */
 export const MAX_ITEMS = 256;
 
 /** Characters of the longest host name and ident answer that are looked up. A name has 255 octets

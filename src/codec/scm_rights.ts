@@ -42,7 +42,8 @@ export const MSGHDR_LAYOUT: Readonly<Record<"linux" | "darwin", MsghdrLayout>> =
   },
 };
 
-/** Most descriptors in one message: Linux's SCM_MAX_FD. With more, sendmsg(2) fails with EINVAL. */
+/** Maximum number of descriptors in one message: Linux's SCM_MAX_FD. With more, sendmsg(2) fails
+ *  with EINVAL. */
 export const MAX_DESCRIPTORS = 253;
 
 const SCM_RIGHTS = 1;

@@ -138,7 +138,8 @@ async function startProgram(
   await findNames(connection, options, { runtime, env, signal });
   const tls = options.tlsVariables ? await tlsFacts(connection, own, runtime) : undefined;
   const environment = clientEnvironment(connection, options, env, runtime, tls);
-  // Before the start, because a signal in between would end only this process.
+  // Before the start of the program: without a handler, a signal just after the start would end
+  // only this process.
   let program: ClientProgram | undefined;
   passSignals(runtime, (name) => void program?.kill(name));
   return program = startClientProgram(options.command, environment, runtime);

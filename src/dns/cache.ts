@@ -30,9 +30,9 @@ interface Entry {
   size: number;
 }
 
-/** Most entries. At a few hundred bytes each, this is about a megabyte. */
+/** Maximum number of entries. At a few hundred bytes each, this is about a megabyte. */
 const MAX_ENTRIES = 4096;
-/** Most characters of all entries together. */
+/** Maximum number of characters of all entries together. */
 const MAX_SIZE = 1_000_000;
 /** Characters of the largest entry. The largest answer that codec/dns/message.ts decodes fits in:
  *  otherwise it would be decoded again for every connection. */

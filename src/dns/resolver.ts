@@ -22,7 +22,7 @@ import { nodeTransport, type Transport } from "./transport.ts";
 export interface ResolverLimits {
   /** Questions asked at once; further ones wait their turn. */
   inFlight: number;
-  /** Most questions that may wait. A further look-up ends as `busy`. */
+  /** Maximum number of questions that may wait. A further look-up ends as `busy`. */
   queued: number;
   /** Milliseconds for a whole look-up, including the wait for its turn. */
   deadline: number;

@@ -12,7 +12,7 @@ export interface TlsTap {
 /** Descriptors that a tapped connection may have beyond its socket. */
 export const TAP_DESCRIPTORS = 2;
 
-/** The same stream, observed. */
+/** A stream whose bytes are also passed to a tap. */
 export class TappedStream implements Stream {
   constructor(readonly stream: Stream, readonly tap: TlsTap) {}
 

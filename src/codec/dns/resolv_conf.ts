@@ -23,9 +23,10 @@ export interface ResolvConf {
   attempts: number | undefined;
 }
 
-/** Most servers used. More would only make a failure take longer. (glibc uses 3, djb 16.) */
+/** Maximum number of servers used. More would only make a failure take longer. (glibc uses 3, djb
+ *  16.) */
 const MAX_SERVERS = 8;
-/** Most domains searched. Each costs a look-up. (glibc 2.26 dropped its limit of 6.) */
+/** Maximum number of domains searched. Each costs a look-up. (glibc 2.26 dropped its limit of 6.) */
 const MAX_SEARCH = 16;
 /** The caps of resolv.conf(5) for ndots, timeout and attempts. */
 const MAX_NDOTS = 15;

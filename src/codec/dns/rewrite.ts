@@ -15,9 +15,9 @@ export interface RewriteRule {
   replacement: string;
 }
 
-/** Most rules read, so that a wrong file (a device, a log) cannot fill memory. */
+/** Maximum number of rules read, so that a wrong file (a device, a log) cannot fill memory. */
 const MAX_RULES = 1000;
-/** Most names tried for one host. Each costs a look-up. */
+/** Maximum number of names tried for one host. Each costs a look-up. */
 const MAX_CANDIDATES = 16;
 
 /** Parses a file of instructions. Other lines, such as `#` comments, are ignored. */

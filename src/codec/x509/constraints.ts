@@ -53,9 +53,10 @@ interface Subject {
   readonly malformed?: boolean;
 }
 
-/** Most permitted, and most excluded, subtrees of one certificate. Real authorities have dozens. */
+/** Maximum number of permitted subtrees of one certificate, and of excluded ones. Real authorities
+ *  have dozens. */
 const MAX_SUBTREES = 1024;
-/** Most comparisons of one certificate with the constraints of one authority. */
+/** Maximum number of comparisons of one certificate with the constraints of one authority. */
 const MAX_WORK = 1 << 18;
 
 const EMAIL_ATTRIBUTE = "1.2.840.113549.1.9.1";

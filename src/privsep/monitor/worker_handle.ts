@@ -12,8 +12,8 @@ import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
 import { STATE_AFTER_DRAIN, type WorkerState } from "../worker_states.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
-/** Maximum number of checks of one connection. Early and later rules set limits, and each check may
- *  leave a rule's key in the monitor's memory. */
+/** Maximum number of CHECK messages for one connection. Only the early and the later rules set
+ *  limits, so a few are enough. Each check may leave a rule's key in the monitor's memory. */
 const MAX_CHECKS = 4;
 
 /** Receives the messages and the end of a worker. */
@@ -150,8 +150,8 @@ export class Worker {
     return this.#reservation(id).reservation;
   }
 
-  /** The same for a check. Few rules apply to one connection, so the number of checks is
-   *  limited. */
+  /** Returns a reservation for a CHECK message. Throws `DecodeError` if the worker has not made
+   *  it, or has sent more than `MAX_CHECKS` of these messages for it. */
   reservationToCheck(id: number): LocalReservation {
     const held = this.#reservation(id);
     if (++held.checks > MAX_CHECKS) {

@@ -92,8 +92,8 @@ function controlEnds(libc: Libc, control: number): { read: number; write: number
   return { read: control, write: libc.dup(control) };
 }
 
-/** Shuts down and closes one direction of the control socket. Its other descriptor is still open
- *  here, so closing alone would send no end of file. */
+/** Shuts down the output of the control socket, and closes `fd`. The socket's other descriptor is
+ *  still open here, so closing `fd` alone would send no end of file. */
 function closeOutput(libc: Libc, fd: number): void {
   try {
     libc.endOutput(fd);

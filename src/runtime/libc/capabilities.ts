@@ -44,7 +44,8 @@ export function capabilityCalls(c: Caller): CapabilityCalls {
       try {
         c.zero("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
       } catch (error) {
-        if ((error as SystemError).code !== "EINVAL") throw error; // before Linux 4.3 there is none
+        // Linux before 4.3 has no ambient capabilities.
+        if ((error as SystemError).code !== "EINVAL") throw error;
       }
     },
 

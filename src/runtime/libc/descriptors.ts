@@ -35,10 +35,10 @@ export interface DescriptorCalls {
   write(fd: number, bytes: Uint8Array): number | undefined;
   /** Opens a terminal, pipe or device for writing, closed on exec and non-blocking for us alone. */
   openToWrite(path: string): number;
-  /** The same as `write` for a socket, which never blocks. */
+  /** Writes to a socket, as `write` does, but never blocks. */
   send(fd: number, bytes: Uint8Array): number | undefined;
-  /** Moves up to `n` bytes from a pipe to another, which never blocks; undefined if the second is full.
-   *  Linux only. */
+  /** Moves up to `n` bytes from one pipe to another, and never blocks. Undefined if the second
+   *  pipe is full. Linux only. */
   splice(from: number, to: number, n: number): number | undefined;
   /** Waits like `poll` until some of `fds` have bytes or end of file to read. Returns those. */
   pollAll(fds: readonly number[], timeoutMs: number): number[];
