@@ -120,8 +120,8 @@ export class HandedFiles implements Files {
     return rules;
   }
 
-  /** Passes on why rules cannot be opened. They must not count as absent: -X allows everybody
-   *  then. */
+  /** Passes on why rules cannot be opened. Such rules must not count as missing: with -X, missing
+   *  rules allow all clients. */
   #handNone(path: string): void {
     const error = this.#held.get(path)?.error;
     this.#rules.get(path)?.hand(error && new Error(error.message));

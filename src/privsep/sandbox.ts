@@ -288,8 +288,8 @@ export function sandbox(libc: Libc, options: SandboxOptions): Sandboxed {
       result.off.push(`${name}: ${reason(error)}`);
     }
   };
-  // Before seccomp, because the filter forbids it. It takes away execution, which confine.ts
-  // leaves, and without `read` all reading.
+  // Landlock comes before seccomp, whose filter forbids it. It also forbids to execute files, which
+  // confine.ts still permits, and to read files unless `files` is "read".
   step("landlock", () => {
     const { abi, threads } = libc.landlock({ readBelow: files === "read" ? readBelow : [] });
     if (threads === "all" || confined) {

@@ -19,7 +19,7 @@ export interface Prepared {
   certificates: readonly Certificate[];
 }
 
-/** Settings of every context of a server that no variable has. */
+/** Settings that no variable has. They apply to every context of a server. */
 export type ContextOptions = Pick<TlsSettings, "tickets" | "cipherOrder">;
 
 /** Modern suites only. Those for versions below TLS 1.2 are added if such a version is
