@@ -47,6 +47,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .grid { stroke: #d0d7de; stroke-width: 1 }
 path { fill: none; stroke-width: 1.75; stroke-linejoin: round }
 path.strong { stroke-width: 3.5 }
+path.leader { stroke-width: 1; stroke-dasharray: 2 3 }
 text.strong { font-weight: 600 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 }
@@ -96,8 +97,8 @@ export function plot({ title, x, y, ticks, even, logarithmic, lines }: Plot): st
     ...drawn.flatMap(({ name, kind, colour, end }, i) => {
       const at = places[i] as number;
       return [
-        // A leader from the end of the line to its label, which may have been moved.
-        `<path stroke="${colour}" d="M${round(px(end[0]))} ${round(py(end[1]))}L${
+        // From the end of the line to its label, which may have been moved. A line may end early.
+        `<path class="leader" stroke="${colour}" d="M${round(px(end[0]))} ${round(py(end[1]))}L${
           AREA.right + 14
         } ${round(at)}H${AREA.right + 20}"/>`,
         `<text${kind} x="${AREA.right + 25}" y="${round(at + 4)}">${name}</text>`,

@@ -76,6 +76,13 @@ test("a logarithmic axis has equal distances for equal factors", () => {
   assert(svg.includes('d="M64 364L332 206L600 48"'), svg);
 });
 
+test("a line that ends early has a dotted leader to its label", () => {
+  const lines = [{ name: "a", points: [[0, 1000], [1, 1000]] as const }];
+  const svg = plot({ ...PLOT, even: true, lines });
+  assert(svg.includes('<path stroke="#2f81f7" d="M64 48L332 48"/>'), svg);
+  assert(svg.includes('<path class="leader" stroke="#2f81f7" d="M332 48L614 48H620"/>'), svg);
+});
+
 test("a plot is readable on a dark page", () => {
   assertMatch(plot(PLOT), /@media \(prefers-color-scheme: dark\) \{[^}]*fill: #e6edf3/);
 });
