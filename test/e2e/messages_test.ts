@@ -322,6 +322,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to find a certificate: no CERTFILE:name": "test/e2e/s6_tlsserver_test.ts",
   // Messages of other commands; see test/commands/.
   "tcprules": "tcprules",
+  "${USAGE}: two different files": "tcprules",
   "unable to read input": "tcprules",
   "unable to parse line": "tcprules",
   "unable to parse ${where()}": "tcprules",

@@ -61,7 +61,8 @@ claim(
       program: ["sh", "-c", 'read line; echo "$line for $SSL_TLS_SNI from $SSLREMOTEPORT"'],
     });
     const args = ["-v", "-a", pki.root, "-s", "-e", "localhost", String(server.port)];
-    const script = `echo question >&7; read answer <&6; echo "$answer"; cat; ls /proc/$$/fd | xargs
+    const script =
+      `echo question >&7; read answer <&6; echo "$answer"; cat; (ls /proc/$$/fd >fds); xargs <fds
     env | grep -E '^(PROTO|SSL|TCP)' | grep -v CERT= | sort; exit 7`;
     const { status, stdout, stderr } = await client(t, args, script, { input: "input\n" });
     assertStrictEquals(status, 7, stderr);
