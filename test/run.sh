@@ -24,7 +24,8 @@ strace:/usr/bin/strace procps:/usr/bin/ps perl-base:/usr/bin/perl prometheus:/us
 haproxy:/usr/sbin/haproxy systemd:/usr/bin/systemd-analyze s6:/usr/bin/s6-svscan runit:/usr/bin/runsv
 mandoc:/usr/bin/mandoc mailfront:/usr/sbin/smtpfront-echo zsh:/usr/bin/zsh fish:/usr/bin/fish
 swaks:/usr/bin/swaks stunnel4:/usr/bin/stunnel4 libnet-ssleay-perl:/usr/lib/*/perl5/*/Net/SSLeay.pm
-execline:/usr/bin/execlineb wget:/usr/bin/wget'
+execline:/usr/bin/execlineb wget:/usr/bin/wget
+socat:/usr/bin/socat'
 
 # For test/e2e/arm64_test.ts, which is skipped where they cannot be had.
 EMULATOR='qemu-user-static:/usr/bin/qemu-aarch64-static

@@ -363,7 +363,7 @@ const RECIPES: readonly Recipe[] = [
     steps: [
       { first: "mkdir -p /etc/s6/imaps", writes: ["s6/imaps/run"] },
       { first: "ln -s /etc/s6/imaps /run/service/imaps" },
-      { first: "s6-svwait -U -t 10000 /run/service/imaps" },
+      { first: "until s6-svok /run/service/imaps; do sleep 0.1; done" },
     ],
   },
   {

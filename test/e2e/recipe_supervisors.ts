@@ -3,11 +3,11 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import process from "node:process";
 import { listening, outcomeOf } from "./docs.ts";
-import { formCommand, LIMIT, type Trial, within } from "./harness.ts";
+import { executable, found, LIMIT, type Trial, within } from "./harness.ts";
 
 /** A running supervisor. */
 interface Supervisor {
@@ -26,7 +26,8 @@ function keep(t: Trial, child: ChildProcess, signal: "SIGTERM" | "SIGHUP", statu
   supervisors.set(t, {
     async end() {
       const [first] = childrenOf(child.pid ?? 0);
-      process.kill(status === undefined ? child.pid ?? 0 : first ?? 0, signal);
+      const target = status === undefined ? child.pid : first;
+      if (target !== undefined) process.kill(target, signal);
       const outcome = await within(ended, LIMIT, "the supervisor did not end");
       if (status !== undefined) assertEquals(outcome.status, status, outcome.stderr);
     },
@@ -55,16 +56,24 @@ export async function contained(t: Trial, port: number): Promise<void> {
   const text = fs.readFileSync(join(t.dir, "Containerfile"), "utf8");
   const line = (word: string): string => new RegExp(`^${word} (.*)$`, "m").exec(text)?.[1] ?? "";
   const [, ...options] = JSON.parse(line("ENTRYPOINT")) as string[];
-  const command = [...formCommand(t.form, ""), ...options, ...JSON.parse(line("CMD")) as string[]];
+  // The user of the container need not be able to enter the folder of the project.
+  const file = join(t.dir, "sslserver");
+  fs.copyFileSync(executable("binary"), file);
+  const command = [file, ...options, ...JSON.parse(line("CMD")) as string[]];
   const [uid, gid] = line("USER").split(":");
   const files = line("ENV").replace("/run/tls/tls.crt", join(t.dir, "cert.pem"))
     .replace("/run/tls/tls.key", join(t.dir, "key.pem")).split(" ");
   assertStrictEquals(line("EXPOSE"), String(port));
   fs.chmodSync(join(t.dir, "key.pem"), 0o644);
   const drop = ["--reuid", uid ?? "", "--regid", gid ?? "", "--clear-groups", "--no-new-privs"];
+  // The root folder of this process need not be a mount point, so a copy of it becomes the root. See
+  // mounts.ts for the propagation.
+  const root = join(t.dir, "root");
+  fs.mkdirSync(root);
   const child = t.spawn("unshare", [
-    ...["--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"],
-    'mount --bind / / && mount -o remount,ro,bind / && cd / && exec "$@"',
+    ...["--mount", "--propagation", "unchanged", "--pid", "--fork", "--mount-proc", "sh", "-c"],
+    `mount --make-rprivate / 2>/dev/null; mount --rbind / ${root} &&
+    mount -o remount,ro,bind ${root} && exec ${found("chroot")} ${root} "$@"`,
     ...["sh", "setpriv", ...drop, "--bounding-set=-all", "--inh-caps=-all"],
     ...["env", "-i", "PATH=/usr/bin:/bin", ...files, ...command],
   ], environment(t));
@@ -73,6 +82,6 @@ export async function contained(t: Trial, port: number): Promise<void> {
 }
 
 function childrenOf(pid: number): number[] {
-  const text = execFileSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
-  return text.trim().split(/\s+/).map(Number);
+  const { stdout } = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
+  return stdout.split(/\s+/).filter((word) => word !== "").map(Number);
 }
