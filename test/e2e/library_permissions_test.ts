@@ -6,6 +6,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { selfSigned } from "./certificates.ts";
 import { claim, ROOT } from "./harness.ts";
 
+const PROGRAM = "a program (`command`)";
+
 /** Each row: its text in docs/library.md, the options as source text, further permissions. `CERT` and `KEY` stand
  *  for paths. */
 const ROWS: readonly [row: string, options: string, permissions: readonly string[]][] = [
@@ -22,7 +24,7 @@ const ROWS: readonly [row: string, options: string, permissions: readonly string
     "cert, key, env: {}, remoteName: true",
     ["--allow-read=/etc/resolv.conf", "--allow-sys=hostname"],
   ],
-  ["a program", "cert, key, env: {}", ["--allow-run=/bin/cat"]],
+  [PROGRAM, "cert, key, env: {}", ["--allow-run=/bin/cat"]],
 ];
 
 /** A script that serves one client, itself, and asserts that the client gets back what it sends. */
@@ -51,8 +53,9 @@ claim("the library needs the permissions that docs/library.md lists, and no othe
   const page = readFileSync(join(ROOT, "docs/library.md"), "utf8");
   const runs = ROWS.map(async ([row, options, permissions], i) => {
     const line = page.split("\n").find((line) => line.startsWith(`| ${row} | `)) ?? "";
+    assertNotStrictEquals(line, "", `docs/library.md has no row "${row}"`);
     for (const flag of permissions) assert(line.includes(flag.split("=")[0] as string), row);
-    const server = row === "a program"
+    const server = row === PROGRAM
       ? '{ command: ["/bin/cat"] }'
       : "(conn) => conn.readable.pipeTo(conn.writable)";
     const file = join(t.dir, `script${i}.ts`);
@@ -63,7 +66,7 @@ claim("the library needs the permissions that docs/library.md lists, and no othe
       ["run", ...flags, file],
     );
     assertEquals([status, new TextDecoder().decode(stdout)], [0, "hello\n"], row + stderr);
-    if (permissions.length === 0 || row === "a program") return;
+    if (permissions.length === 0 || row === PROGRAM) return;
     const less = await t.run(join(ROOT, "node_modules/deno/deno"), [
       "run",
       ...flags.slice(0, 3),
