@@ -42,10 +42,19 @@ export class Unsupported extends FatalError {
   }
 }
 
-/** Returns the text of anything thrown, on one line. */
+/** Returns the text of anything thrown, on one line. Never throws: code of a user can throw a value
+ *  whose text cannot be read. */
 export function reason(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
-  return text.replaceAll("\n", " ");
+  return textOf(thrown, (error) => error.message || error.name).replaceAll("\n", " ");
+}
+
+/** Returns the text of anything thrown. `ofError`: what is read from an Error. Never throws. */
+export function textOf(thrown: unknown, ofError: (error: Error) => unknown): string {
+  try {
+    return String(thrown instanceof Error ? ofError(thrown) : thrown);
+  } catch {
+    return "a value without text";
+  }
 }
 
 /** Maximum number of characters of a setting that a message quotes. */

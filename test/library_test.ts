@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
+import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +10,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { type Handler, serve, type ServeOptions, type TlsServer } from "../mod.ts";
 import { writeTree } from "./admit/access_trees.ts";
-import { tlsClient, tlsThrough, turns, until, within } from "./runtime/tools.ts";
+import { received, tlsClient, tlsThrough, turns, until, within } from "./runtime/tools.ts";
 
 const PATIENT = { timeout: 60_000 };
 
@@ -30,13 +31,21 @@ async function serving(
   }
 }
 
-test("a handler may use its buffer again once it has been written", PATIENT, async () => {
+const BUFFERS = {
+  Uint8Array: (size: number) => new Uint8Array(size),
+  Buffer: (size: number) => Buffer.alloc(size),
+};
+for (const [kind, make] of Object.entries(BUFFERS)) {
+  test(`a handler may use its ${kind} again once it has been written`, PATIENT, () => reuse(make));
+}
+
+async function reuse(make: (size: number) => Uint8Array): Promise<void> {
   const size = 100_000;
   const count = 200;
   let written = 0;
   const handler: Handler = async ({ writable }) => {
     const writer = writable.getWriter();
-    const buffer = new Uint8Array(size);
+    const buffer = make(size);
     for (; written < count; written++) {
       await writer.write(buffer.fill(written));
       assertStrictEquals(buffer.length, size);
@@ -66,6 +75,46 @@ test("a handler may use its buffer again once it has been written", PATIENT, asy
     client.destroy();
     toServer.destroy();
   });
+}
+
+test("a handler can write every kind of bytes, and text is a TypeError", PATIENT, async () => {
+  const outcomes: string[] = [];
+  const handler: Handler = async ({ writable }) => {
+    const writer = writable.getWriter();
+    for (
+      const chunk of [new Uint8Array([97]), new Uint8Array([98]).buffer, new Uint16Array([0x6463])]
+    ) {
+      await writer.write(chunk as Uint8Array);
+    }
+    await writer.write("text" as never).catch((error) => outcomes.push(String(error)));
+  };
+  await serving(handler, async ({ port }) => {
+    const client = tlsClient(port);
+    const output = await within(received(client), "the output");
+    outcomes.push(new TextDecoder().decode(output));
+    client.destroy();
+  });
+  assertEquals(outcomes, ["TypeError: writable takes a Uint8Array, not string", "abcd"]);
+});
+
+test("a handler that throws a value without text gives its slot back", PATIENT, async () => {
+  const lines: string[] = [];
+  const handler: Handler = () => {
+    throw {
+      toString() {
+        throw new Error("no text");
+      },
+    };
+  };
+  await serving(handler, async ({ port }) => {
+    for (let visit = 0; visit < 2; visit++) {
+      const client = tlsClient(port);
+      client.resume();
+      await within(once(client, "end"), "the end of the output");
+      client.destroy();
+    }
+  }, { concurrency: 1, log: (text) => void lines.push(text) });
+  assertMatch(lines.join(""), /the handler failed: a value without text \(connection from/);
 });
 
 /** What a handler sees that reads to the end and then answers. */

@@ -79,7 +79,7 @@ export class ModuleHandler {
     throw new FatalError(
       `unable to load ${this.#module.path}: its default export is no function`,
       undefined,
-      "export default async function (conn) { … }",
+      "export default async function (conn) { ... }",
     );
   }
 }

@@ -1,6 +1,7 @@
 /** The handling of errors that nothing else has caught. */
 
 import process from "node:process";
+import { textOf } from "../errors.ts";
 
 /** Logs errors that nothing else has caught: a bug in one connection's callback must not end all
  *  connections. `what`: the beginning of the lines. */
@@ -9,7 +10,7 @@ export function logInternalErrors(
   what = "internal error, please report it",
 ): void {
   const report = (error: unknown): void => {
-    const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+    const stack = textOf(error, (known) => known.stack ?? known.message);
     log.error(`${what}: ${stack.replaceAll(/\s+/g, " ")}`);
   };
   process.on("uncaughtException", report);

@@ -248,8 +248,7 @@ class HandlerOutput extends Owned implements Source, UnderlyingSink<Uint8Array> 
   /** See `UnderlyingSink`. */
   async write(chunk: Uint8Array): Promise<void> {
     await this.#ready();
-    // A copy, because the handler may reuse its buffer while the sink still holds the chunk.
-    this.owner.data?.(chunk.slice());
+    this.owner.data?.(copyOf(chunk));
   }
 
   /** See `UnderlyingSink`. */
@@ -302,4 +301,15 @@ class HandlerOutput extends Owned implements Source, UnderlyingSink<Uint8Array> 
     this.#ended = true;
     this.owner.end?.();
   }
+}
+
+/** Copies what a handler writes, because it may reuse its buffer while the sink still holds the chunk.
+ *  `slice` would not copy a Buffer. Throws `TypeError` if the chunk is not binary data. */
+function copyOf(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return new Uint8Array(chunk);
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk.slice(0));
+  if (!ArrayBuffer.isView(chunk)) {
+    throw new TypeError(`writable takes a Uint8Array, not ${typeof chunk}`);
+  }
+  return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength).slice();
 }

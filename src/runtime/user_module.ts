@@ -44,16 +44,25 @@ export class UserModule {
 const PLACE = /(?:file:\/\/)?(\/[^\s()?:]+)(?:\?version=[0-9]+)?:([0-9]+):([0-9]+)/;
 
 function loadError(path: string, thrown: unknown): FatalError {
-  const error = firstOf(thrown);
-  const message = uncoloured(reason(error instanceof Error ? error.message : error));
+  const error = read(() => firstOf(thrown)) ?? thrown;
+  const message = uncoloured(reason(error));
   const first = message.split(/\n| {2}\|| {4}at /)[0]?.trim() || "it throws";
   const denied = /^Requires \w+ access/.test(first);
-  const where = placeOf(error);
+  const where = read(() => placeOf(error));
   return new FatalError(
     `unable to load ${path}: ${first}${where === undefined ? "" : ` at ${where}`}`,
     undefined,
     denied ? HINT : undefined,
   );
+}
+
+/** Reads from a thrown value. Undefined if a getter of the user's throws. */
+function read<T>(from: () => T): T | undefined {
+  try {
+    return from();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Bun reports several mistakes of a module as one error. */
