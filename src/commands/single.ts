@@ -57,10 +57,13 @@ export async function serveAlone(
   const { services } = assembled;
   warnOfServed(assembled, log);
   const endpoint = await metricsEndpoint(services);
+  const overdue = Promise.withResolvers<void>();
   let server: Server | undefined;
+  let over: Promise<void>;
   try {
     const address = await listenAddress(options, services.admission.resolver);
     server = begin(services, address, inherited);
+    over = Promise.race([server.closed, overdue.promise]);
     const releaseCode = runtime.libc?.codePages(); // before the ids change
     dropPrivileges(options, runtime, log);
     // Before the port is announced: a process that waits for that may send a signal at once.
@@ -71,11 +74,17 @@ export async function serveAlone(
     onSignals(
       runtime,
       notifier,
-      signalHandlers(server, { reload, endpoint, options, inherited }),
+      signalHandlers(server, {
+        reload,
+        ended: module && overdue.resolve,
+        endpoint,
+        options,
+        inherited,
+      }),
       options,
     );
     shutDebugger(runtime, log);
-    if (module) await beginModule(module, log);
+    if (module && !await beginModule(module, log, over)) return;
     process.on("exit", () => endpoint?.close());
     const { ip, dualStack } = inherited ?? address;
     logServing(log, { ip, port: server.port, dualStack }, options, runtime);
@@ -89,20 +98,24 @@ export async function serveAlone(
     throw error;
   }
   if (!module) logInternalErrors(log);
-  await server.closed;
+  await over;
   assembled.close();
 }
 
-/** Loads the module of --handler. The process has its final rights by now. Rejects with
- *  `FatalError`. */
-async function beginModule(module: ModuleHandler, log: Log): Promise<void> {
+/** Loads the module of --handler. The process has its final rights by now. Resolves with false if the
+ *  server is over before the module is loaded. Rejects with `FatalError`. */
+async function beginModule(
+  module: ModuleHandler,
+  log: Log,
+  over: Promise<void>,
+): Promise<boolean> {
   log.warning(
     "the module shares a process with the TLS keys, and can read them",
     "run only code that may have them; programs are separate",
   );
   logInternalErrors(log, "uncaught exception or unhandled rejection in the module");
   watchEventLoop(log);
-  await module.load();
+  return await Promise.race([module.load().then(() => true), over.then(() => false)]);
 }
 
 /** --keylog. Throws `FatalError`. */
@@ -123,26 +136,30 @@ function logSecrets(file: string, runtime: Runtime, log: Log): void {
   );
 }
 
-/** Returns the handlers of signals for this server. */
+/** Returns the handlers of signals for this server. `ended`: called when programs get SIGKILL. A
+ *  function that never returns can only be ended with the process. */
 function signalHandlers(
   server: Server,
-  { reload, endpoint, options: { drainTimeout }, inherited }: {
+  { reload, ended, endpoint, options: { drainTimeout }, inherited }: {
     reload: () => void;
+    ended: (() => void) | undefined;
     endpoint: MetricsEndpoint | undefined;
     options: Options;
     inherited: InheritedListener | undefined;
   },
 ): SignalHandlers {
+  const end = (grace: number): void => {
+    endpoint?.close();
+    server.end(grace);
+    if (ended) setTimeout(ended, grace);
+  };
   return {
     drain() {
       endpoint?.close(); // so that a successor can bind it as soon as the port
       server.drain(undefined, inherited === undefined);
-      endAfter(drainTimeout, () => server.end(GRACE));
+      endAfter(drainTimeout, () => end(GRACE));
     },
-    end(grace) {
-      endpoint?.close();
-      server.end(grace);
-    },
+    end,
     reload,
     signalPrograms: (signal) => server.signalPrograms(signal),
   };

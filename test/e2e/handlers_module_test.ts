@@ -109,3 +109,25 @@ claim("a module that cannot be loaded ends the start with the reason and the pla
     assertMatch(stderr, message);
   }
 }, { together: true });
+
+claim(
+  "signals end a server whose module never loads, or whose function never returns",
+  async (t) => {
+    const module = join(t.dir, "module.ts");
+    const write = (body: string): void => fs.writeFileSync(module, body);
+    write('console.error("begun"); await new Promise((resolve) => setTimeout(resolve, 1e9));\n');
+    const loading = t.launch(sslhandle(t, module));
+    loading.ready.catch(() => {});
+    await loading.waitFor(/^begun$/);
+    loading.child.kill("SIGTERM");
+    assertEquals(await loading.exited, { status: 0, signal: null });
+    assertStrictEquals(loading.stdout, "");
+    write('export default () => (console.error("called"), new Promise(() => {}));\n');
+    const server = await t.start(sslhandle(t, module));
+    t.spawn("openssl", ["s_client", "-quiet", "-connect", `127.0.0.1:${server.port}`]);
+    await server.waitFor(/^called$/);
+    server.child.kill("SIGQUIT");
+    assertEquals(await server.exited, { status: 0, signal: null });
+  },
+  { together: true },
+);
