@@ -1,11 +1,11 @@
-/** References between the project's files are valid: cited sections, linked files, options in the
+/** References between the project's files are valid: cited sections, linked and named files, the metrics in the
  *  specification's table. */
 
 import { assert, assertEquals } from "@std/assert";
 import { basename, dirname, fromFileUrl, join } from "@std/path";
 import * as fs from "node:fs";
 import { test } from "node:test";
-import { OPTIONS } from "../src/config/option_table.ts";
+import { part } from "./part.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const read = (path: string): string => fs.readFileSync(join(ROOT, path), "utf8");
@@ -64,17 +64,6 @@ test("no comment cites a numbered specification, which is not here", () => {
   assertEquals(ALL.filter((file) => numbered.test(read(file))), []);
 });
 
-test("the specification's table has every option and no other", () => {
-  const table = /^\| option \| meaning \|\n([\s\S]*?)\n\n/m.exec(read("docs/specification.md"))
-    ?.[1];
-  const firsts = (table ?? "").split("\n").map((row) => row.split(/(?<!\\)\|/)[1] ?? "").join("\n");
-  const names = [...firsts.matchAll(/`(--?[\w-]+)/g)].map(([, name]) => name);
-  assertEquals(
-    names.sort(),
-    OPTIONS.flatMap(({ options }) => options.map((o) => o.name)).sort(),
-  );
-});
-
 test("every path in docs/runtimes.md exists", () => {
   const paths = [...read("docs/runtimes.md").matchAll(/`((?:\w+\/)*\w+\.(?:ts|mjs|sh))`/g)];
   assert(paths.length > 80);
@@ -85,8 +74,9 @@ test("every path in docs/runtimes.md exists", () => {
 });
 
 test("the specification's table has every metric and no other", () => {
-  const table = /^\| metric \| labels \|\n([\s\S]*?)\n\n/m.exec(read("docs/specification.md"))?.[1];
-  const names = [...(table ?? "").matchAll(/`((?:sslserver|process)_[a-z_]+)`/g)];
+  const page = "docs/specification.md";
+  const table = part(read(page), /^\| metric \| labels \|\n([\s\S]*?)\n\n/m, page);
+  const names = [...table.matchAll(/`((?:sslserver|process)_[a-z_]+)`/g)];
   const sources = ALL.filter((file) => /^src\/(?:metrics\/|privsep\/worker\/metrics)/.test(file));
   const defined = sources.flatMap((file) => [
     ...read(file).matchAll(/"((?:sslserver|process)_[a-z_]+)"/g),

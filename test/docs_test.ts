@@ -2,7 +2,7 @@
  *  test/e2e/docs_*_test.ts runs the commands in them. */
 
 import { assert, assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
-import { dirname, fromFileUrl, join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,6 +30,7 @@ import { serverVariables, tlsVariables } from "../src/tls/variables.ts";
 import { s6TlsVariables } from "../src/tls/variables_s6.ts";
 import { VERSION } from "../src/version.ts";
 import { docs, pages } from "../tools/make_docs.ts";
+import { part } from "./part.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const read = (path: string): string => fs.readFileSync(join(ROOT, path), "utf8");
@@ -59,8 +60,8 @@ test("no option is in the table twice", () => {
 });
 
 test("the specification's table has every option and no other", () => {
-  const page = read("docs/specification.md");
-  const table = /^\| option \| meaning \|\n([\s\S]*?)\n\n/m.exec(page)?.[1] ?? "";
+  const page = "docs/specification.md";
+  const table = part(read(page), /^\| option \| meaning \|\n([\s\S]*?)\n\n/m, page);
   const firsts = table.split("\n").map((row) => row.split(/(?<!\\)\|/)[1] ?? "").join("\n");
   assertEquals(unique(all(firsts, /`(--?[\w-]+)/g)), NAMES);
 });
@@ -73,14 +74,15 @@ function flags(lines: string): string[] {
 }
 
 test("sslserver(1) describes every option and no other", () => {
-  const section = /^\.Sh OPTIONS\n([\s\S]*?)^\.Sh /m.exec(read("man/sslserver.1"))?.[1] ?? "";
-  const items = all(section, /^(\.It Fl .*)$/gm);
+  const page = "man/sslserver.1";
+  const items = all(part(read(page), /^\.Sh OPTIONS\n([\s\S]*?)^\.Sh /m, page), /^(\.It Fl .*)$/gm);
   assertStrictEquals(items.length, NAMES.length);
   assertEquals(unique(flags(items.join("\n"))), NAMES);
 });
 
 test("sslserver(1) has every option and no other in its synopsis", () => {
-  const section = /^\.Sh SYNOPSIS\n([\s\S]*?)^\.Sh /m.exec(read("man/sslserver.1"))?.[1] ?? "";
+  const page = "man/sslserver.1";
+  const section = part(read(page), /^\.Sh SYNOPSIS\n([\s\S]*?)^\.Sh /m, page);
   assertEquals(unique(flags(section)), NAMES);
 });
 
@@ -158,18 +160,18 @@ test("sslserver-environment(7) has an item for each row of the tables and no oth
 });
 
 test("sslserver-environment(7) lists program variables under their option", () => {
-  const page = fs.readFileSync(join(ROOT, "man/sslserver-environment.7"), "utf8");
-  const programs = page.slice(page.indexOf(".Sh ENVIRONMENT"));
+  const page = "man/sslserver-environment.7";
+  const programs = part(read(page), /^\.Sh ENVIRONMENT\n([\s\S]*)/m, page);
   for (const { names, when } of CONNECTION_VARIABLES) {
-    const from = programs.indexOf(`.Ss ${when}\n`);
-    const section = programs.slice(from, programs.indexOf(".S", from + 3));
+    const section = part(programs, new RegExp(`^\\.Ss ${when}\n([\\s\\S]*?)^\\.S`, "m"), page);
     for (const name of names) assertMatch(section, new RegExp(`^\\.It Ev .*\\b${name}\\b`, "m"));
   }
 });
 
 test("sslserver-environment(7) says which variables rules can set, and which no program gets", () => {
-  const [head = "", rest = ""] = read("man/sslserver-environment.7").split(".Sh ENVIRONMENT\n");
-  const [ruled = "", others = ""] = head.split(".Ss DNS\n");
+  const page = "man/sslserver-environment.7";
+  const ruled = part(read(page), /^([\s\S]*?)^\.Ss DNS$/m, page);
+  const others = part(read(page), /^\.Ss DNS\n([\s\S]*?)^\.Sh ENVIRONMENT$/m, page);
   const rows: readonly ServerRow[] = SERVER_VARIABLES;
   const item = (name: string): RegExp => new RegExp(`^\\.It Ev (?:.* )?${name}(?: |$)`, "m");
   for (const { names, rule } of rows) {
@@ -178,9 +180,14 @@ test("sslserver-environment(7) says which variables rules can set, and which no 
   const secrets = rows.filter((row) => row.secret).flatMap(({ names, perName }) =>
     perName ? [...names, `${names[0]}:name`] : names
   );
-  const [without = ""] = rest.split("variables under Supervisor");
+  const without = part(
+    read(page),
+    /^\.Sh ENVIRONMENT\n([\s\S]*?)variables under Supervisor/m,
+    page,
+  );
   assertEquals(unique(all(without, /^\.Ev ([\w:]+)/gm)), unique(secrets));
-  const [, listed = ""] = /without secrets \(([^)]*)\)/.exec(read("docs/specification.md")) ?? [];
+  const specification = "docs/specification.md";
+  const listed = part(read(specification), /without secrets \(([^)]*)\)/, specification);
   assertEquals(unique(listed.replaceAll("`", "").split(", ")), unique(secrets));
 });
 
@@ -311,26 +318,6 @@ test("s_server(1) has every error of its own, and every option with its reason",
     assertMatch(source, new RegExp(`(?:It| ,) Fl ${option.name.slice(1)}(?: |$)`, "m"));
     const reason = "already" in option ? option.already : "refused" in option ? option.refused : "";
     assert(page.includes(reason.slice(1)), `${option.name}: ${reason}`);
-  }
-});
-
-/** The anchors that a page's headings get. */
-function anchors(text: string): string[] {
-  const plain = text.replaceAll(/^```[\s\S]*?^```$/gm, "");
-  return all(plain, /^#+ (.*)$/gm).map((heading) =>
-    heading.toLowerCase().replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-")
-  );
-}
-
-test("every link between the documents leads to a file and a heading", () => {
-  for (const file of markdown()) {
-    const links = all(read(file), /\]\(([^)\s]+)\)/g).filter((link) => !/^\w+:/.test(link));
-    for (const link of links) {
-      const [path = "", anchor] = link.split("#");
-      const target = path === "" ? file : join(dirname(file), path);
-      assert(fs.existsSync(join(ROOT, target)), `${file}: ${link}`);
-      if (anchor) assert(anchors(read(target)).includes(anchor), `${file}: ${link}`);
-    }
   }
 });
 

@@ -5,13 +5,14 @@ import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
 import * as fs from "node:fs";
 import { stdout, talk } from "./clients.ts";
+import { part } from "../part.ts";
 import { claim, executable, needsRoot, ROOT } from "./harness.ts";
 
 const FILE = fs.readFileSync(join(ROOT, "Containerfile"), "utf8");
 
 /** Returns the arguments of the only line of Containerfile with this instruction after FROM scratch. */
 function instruction(name: string): string {
-  const [, last = ""] = FILE.split("FROM scratch\n");
+  const last = part(FILE, /^FROM scratch\n([\s\S]*)/m, "Containerfile");
   const lines = last.split("\n").filter((line) => line.startsWith(`${name} `));
   assertStrictEquals(lines.length, 1, name);
   return lines[0]?.slice(name.length + 1) ?? "";
@@ -19,8 +20,7 @@ function instruction(name: string): string {
 
 claim("the image from scratch has what the executable needs, and serves read-only", async (t) => {
   const image = join(t.dir, "image");
-  const [, filling = ""] = /^RUN (.*)$/m.exec(FILE) ?? [];
-  const copied = filling
+  const copied = part(FILE, /^RUN (.*)$/m, "Containerfile")
     .replaceAll("/usr/local/bin/sslserver", join(t.dir, "usr/local/bin/sslserver"))
     .replaceAll("/image", image);
   fs.mkdirSync(join(t.dir, "usr/local/bin"), { recursive: true });

@@ -10,6 +10,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { openssl, selfSigned } from "./certificates.ts";
 import { freePort } from "../free_port.ts";
+import { part } from "../part.ts";
 import { talk } from "./clients.ts";
 import {
   claim,
@@ -62,7 +63,7 @@ export function fenced(file: string, language = "sh"): string[] {
 /** The literal displays of a page's EXAMPLES. */
 export function examples(page: string): string[] {
   const text = fs.readFileSync(join(ROOT, "man", page), "utf8");
-  const section = /^\.Sh EXAMPLES\n([\s\S]*?)^\.Sh /m.exec(text)?.[1] ?? "";
+  const section = part(text, /^\.Sh EXAMPLES\n([\s\S]*?)^\.Sh /m, page);
   return [...section.matchAll(/^\.Bd -literal.*\n([\s\S]*?)^\.Ed$/gm)]
     .map((match) => (match[1] ?? "").replaceAll("\\&", "").replaceAll("\\e", "\\"));
 }
@@ -78,10 +79,13 @@ export function tryBlocks(
     assertEquals(firsts, entries.map(({ first }) => first));
   });
   entries.forEach((entry, i) => {
-    const block = blocks[i] ?? "";
+    const block = blocks[i];
     const forms = (entry.forms ?? BOTH).filter((form) => BOTH.includes(form));
     const timeout = 60_000 + (entry.limit ?? 60_000);
-    claim(`${name}: ${entry.first}`, (t) => tryBlock(t, block, entry), { forms, timeout });
+    claim(`${name}: ${entry.first}`, async (t) => {
+      assert(block && firsts[i] === entry.first, `block ${i + 1} of ${name} is not this one`);
+      await tryBlock(t, block, entry);
+    }, { forms, timeout });
   });
 }
 

@@ -1,6 +1,6 @@
 /** Every program in docs/library.md does what the page says, on Bun and on Deno. */
 
-import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
 import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
@@ -148,6 +148,7 @@ function written(folder: string, i: number, port: number): string {
 
 CASES.forEach((one, i) => {
   claim(`docs/library.md: the program with ${one.has}`, async (t) => {
+    assert(PROGRAMS[i]?.includes(one.has), `program ${i + 1} of docs/library.md is not this one`);
     const port = await freePort();
     await one.before?.(t, port);
     // The page has the command for the first program.

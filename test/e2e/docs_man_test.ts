@@ -160,8 +160,6 @@ tryBlocks("ucspi-tls.7", examples("ucspi-tls.7"), [
   },
 ]);
 
-tryBlocks("sslserver-environment.7", examples("sslserver-environment.7"), []);
-
 for (const [i, page] of PAGES.entries()) {
   claim(`--man ${page} prints the page without any other program`, async (t) => {
     const { file } = MANUAL[page];

@@ -1,6 +1,6 @@
 /** The filter of system calls in examples/systemd lets workers set up their own restrictions. */
 
-import { assertNotMatch, assertStrictEquals } from "@std/assert";
+import { assert, assertNotMatch, assertStrictEquals } from "@std/assert";
 import { join } from "@std/path";
 import * as fs from "node:fs";
 import process from "node:process";
@@ -41,6 +41,7 @@ async function unitFilter(t: Trial): Promise<Uint8Array> {
   const listed = [...unit.matchAll(/^SystemCallFilter=(.*)$/gm)].flatMap(([, words = ""]) =>
     words.split(" ")
   );
+  assert(listed.length > 0, "examples/systemd/imaps.service has no SystemCallFilter=");
   const names = await Promise.all(
     ["@default", ...listed].map((word) => word.startsWith("@") ? group(t, word) : [word]),
   );

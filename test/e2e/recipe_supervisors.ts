@@ -6,6 +6,7 @@ import type { ChildProcess } from "node:child_process";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import process from "node:process";
+import { part } from "../part.ts";
 import { listening, outcomeOf } from "./docs.ts";
 import { executable, found, LIMIT, type Trial, within } from "./harness.ts";
 
@@ -54,7 +55,8 @@ export function superviseRunit(t: Trial): void {
 /** Runs what the Containerfile of the trial runs, as process 1 with a read-only root, without capabilities. */
 export async function contained(t: Trial, port: number): Promise<void> {
   const text = fs.readFileSync(join(t.dir, "Containerfile"), "utf8");
-  const line = (word: string): string => new RegExp(`^${word} (.*)$`, "m").exec(text)?.[1] ?? "";
+  const line = (word: string): string =>
+    part(text, new RegExp(`^${word} (.*)$`, "m"), "Containerfile");
   const [, ...options] = JSON.parse(line("ENTRYPOINT")) as string[];
   // The user of the container need not be able to enter the folder of the project.
   const file = join(t.dir, "sslserver");
