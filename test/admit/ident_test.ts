@@ -107,7 +107,7 @@ test("without an ident server, or from an address that is not ours, the answer i
   assertStrictEquals(await askIdent({ ...QUESTION, port: server.port }), undefined);
   const elsewhere = { ...QUESTION, localIp: "192.0.2.1", port: server.port };
   assertStrictEquals(await askIdent(elsewhere), undefined);
-  assert(performance.now() - began < 2000);
+  assert(performance.now() - began < 4000); // QUESTION has 5 s
 });
 
 test("a slow ident server times out and its connection is closed", async () => {

@@ -1,7 +1,7 @@
 /** Which addresses are tried, in which order and for how long (-T). The runtime is a fake one. */
 
 import { assertEquals, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { dial, type DialOptions } from "../../src/client/dial.ts";
 import { clientDefaults } from "../../src/config/client_options.ts";
 import { FatalError } from "../../src/errors.ts";
@@ -12,21 +12,24 @@ type Behaviour = "answers" | "refuses" | number;
 
 interface Try {
   ip: string;
+  /** Until the attempt was given up, rounded down to tenths. */
   seconds: number;
 }
 
-/** Dials, and returns the attempts and the address that was connected to. */
+/** Dials, and returns the attempts and the address that was connected to. While an address does not answer, the clock of
+ *  the timers runs in steps of 10 ms. */
 async function dialled(
+  t: TestContext,
   behaviours: Readonly<Record<string, Behaviour>>,
   options: Partial<DialOptions>,
   signal = new AbortController().signal,
+  tick = () => t.mock.timers.tick(10),
 ): Promise<{ tries: Try[]; targets: ConnectTarget[]; to?: string; error?: FatalError }> {
   const tries: Try[] = [];
   const targets: ConnectTarget[] = [];
   const left = new Map(Object.entries(behaviours));
   const connect = (target: ConnectTarget, signal: AbortSignal): Promise<ClientSocket> => {
     const { ip } = target;
-    const begun = performance.now();
     const one = { ip, seconds: NaN };
     tries.push(one);
     targets.push(target);
@@ -39,12 +42,15 @@ async function dialled(
     }
     left.set(ip, behaviour - 1);
     return new Promise((_, reject) => {
-      signal.addEventListener("abort", () => {
-        one.seconds = (performance.now() - begun) / 1000;
-        reject(signal.reason);
-      });
+      signal.addEventListener("abort", () => reject(signal.reason));
+      let steps = 0;
+      while (!signal.aborted) {
+        tick();
+        one.seconds = Math.floor(++steps / 10) / 10;
+      }
     });
   };
+  t.mock.timers.enable({ apis: ["setTimeout"] });
   const runtime = {
     connect,
     libc: { interfaceIndex: () => 7 },
@@ -56,25 +62,25 @@ async function dialled(
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
     return { tries, targets, error };
+  } finally {
+    t.mock.timers.reset();
   }
 }
 
-/** Compares times to a tenth of a second. */
 function sameTries(tries: readonly Try[], expected: readonly [string, number][]): void {
-  const rounded = tries.map(({ ip, seconds }) => [ip, Math.floor(seconds * 10) / 10]);
-  assertEquals<unknown>(rounded, expected);
+  assertEquals<unknown>(tries.map(({ ip, seconds }) => [ip, seconds]), expected);
 }
 
-test("each of several addresses gets x seconds, then those that timed out get y", async () => {
+test("each of several addresses gets x seconds, then those that timed out get y", async (t) => {
   const timeout = { first: 0.1, further: 0.3 };
-  const { tries, to } = await dialled({ "127.0.0.1": 1 }, { timeout });
+  const { tries, to } = await dialled(t, { "127.0.0.1": 1 }, { timeout });
   sameTries(tries, [["127.0.0.1", 0.1], ["::1", 0.1], ["127.0.0.1", NaN]]);
   assertStrictEquals(to, "127.0.0.1");
 });
 
-test("the second round gets y, and does not try what was refused", async () => {
+test("the second round gets y, and does not try what was refused", async (t) => {
   const timeout = { first: 0.1, further: 0.2 };
-  const { tries, error } = await dialled({ "127.0.0.1": "refuses" }, { timeout });
+  const { tries, error } = await dialled(t, { "127.0.0.1": "refuses" }, { timeout });
   sameTries(tries, [["127.0.0.1", NaN], ["::1", 0.1], ["::1", 0.2]]);
   assertStrictEquals(error?.code, 111);
   assertMatch(
@@ -83,27 +89,27 @@ test("the second round gets y, and does not try what was refused", async () => {
   );
 });
 
-test("a single address gets x+y at once", async () => {
+test("a single address gets x+y at once", async (t) => {
   const timeout = { first: 0.1, further: 0.2 };
-  const { tries, error } = await dialled({}, { host: "192.0.2.1", timeout });
+  const { tries, error } = await dialled(t, {}, { host: "192.0.2.1", timeout });
   sameTries(tries, [["192.0.2.1", 0.3]]);
   assertMatch(`${error?.message}`, /"192\.0\.2\.1" port 25: timed out$/);
 });
 
-test("with x of 0 the first round is skipped, with y of 0 the second", async () => {
-  const none = await dialled({}, { timeout: { first: 0, further: 0.1 } });
+test("with x of 0 the first round is skipped, with y of 0 the second", async (t) => {
+  const none = await dialled(t, {}, { timeout: { first: 0, further: 0.1 } });
   sameTries(none.tries, [["127.0.0.1", 0.1], ["::1", 0.1]]);
-  const once = await dialled({}, { timeout: { first: 0.1, further: 0 } });
+  const once = await dialled(t, {}, { timeout: { first: 0.1, further: 0 } });
   sameTries(once.tries, [["127.0.0.1", 0.1], ["::1", 0.1]]);
 });
 
-test("the first address that answers is used", async () => {
-  const { tries, to } = await dialled({ "127.0.0.1": "refuses", "::1": "answers" }, {});
+test("the first address that answers is used", async (t) => {
+  const { tries, to } = await dialled(t, { "127.0.0.1": "refuses", "::1": "answers" }, {});
   assertEquals(tries.map(({ ip }) => ip), ["127.0.0.1", "::1"]);
   assertStrictEquals(to, "::1");
 });
 
-test("host, family, local end and interface become targets", async () => {
+test("host, family, local end and interface become targets", async (t) => {
   const rows: [Partial<DialOptions>, ConnectTarget[]][] = [
     [{ host: "0" }, [{ ip: "127.0.0.1", port: 25 }, { ip: "::1", port: 25 }]],
     [{ host: "0", family: 6 }, [{ ip: "::1", port: 25 }]],
@@ -118,23 +124,23 @@ test("host, family, local end and interface become targets", async () => {
   ];
   for (const [options, expected] of rows) {
     const refuses = Object.fromEntries(expected.map(({ ip }) => [ip, "refuses" as const]));
-    const { targets } = await dialled(refuses, options);
+    const { targets } = await dialled(t, refuses, options);
     assertEquals(targets, expected);
   }
 });
 
-test("an address of the other family is an error", async () => {
-  const { tries, error } = await dialled({}, { host: "192.0.2.1", family: 6 });
+test("an address of the other family is an error", async (t) => {
+  const { tries, error } = await dialled(t, {}, { host: "192.0.2.1", family: 6 });
   assertEquals(tries, []);
   assertMatch(`${error?.message}`, /it has no IPv6 address$/);
 });
 
-test("a signal ends the dialling with its reason", async () => {
+test("a signal ends the dialling with its reason", async (t) => {
   const controller = new AbortController();
   const why = new Error("given up");
-  setTimeout(() => controller.abort(why), 20);
+  const runs = dialled(t, {}, {}, controller.signal, () => controller.abort(why));
   assertStrictEquals(
-    (await assertRejects(() => dialled({}, {}, controller.signal), Error)).message,
+    (await assertRejects(() => runs, Error)).message,
     why.message,
   );
 });

@@ -79,6 +79,7 @@ test("much data passes in both directions, with a slow reader", PATIENT, async (
     await using conn = await connect(options);
     const size = 20_000_000;
     const sent = send(conn, new Uint8Array(size).fill(7));
+    // Buffers of both sides fill while nothing is read, which no event tells.
     await new Promise((done) => setTimeout(done, 200));
     const [answer] = await Promise.all([within(allOf(conn), "answer", 50_000), sent]);
     assertStrictEquals(answer.length, size);

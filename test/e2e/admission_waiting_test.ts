@@ -73,7 +73,7 @@ claim(
         for (const from of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) {
           const began = performance.now();
           assertStrictEquals((await visit(server, from)).text, "known.test\n");
-          assert(performance.now() - began < 2000, `${from}: ${performance.now() - began} ms`);
+          assert(performance.now() - began < 5000, `${from}: ${performance.now() - began} ms`);
         }
         assertFew(threads(server), before);
       });

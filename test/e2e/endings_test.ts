@@ -186,7 +186,7 @@ claim("every ending: the other side, the program, the log and the counter", asyn
       Object.keys({ ...now, ...expected }).every((key) =>
         now[key] === expected[key] || (key.startsWith("programs") && !(program("ok") in row.counts))
       );
-    const now = await settled(() => counters(t, url), same, 5000);
+    const now = await settled(() => counters(t, url), same);
     assert(same(now), `${name}: ${JSON.stringify({ now, expected })}`);
   }
   await server.noChildren();

@@ -1,6 +1,7 @@
 /** --echo: what clients get, and that limits, metrics, log and drain are as for programs. */
 
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
+import { Guest } from "./admission.ts";
 import { talk } from "./clients.ts";
 import { ALONE, claim, settled } from "./harness.ts";
 import { curl, samples, where } from "./metrics.ts";
@@ -19,12 +20,13 @@ claim(
     assert(back.every((byte, i) => byte === bytes[i]));
 
     // Two clients take all slots; a third waits until one of them has gone.
-    const held = [1, 2].map((i) => talk(t, server, `held ${i}\n`, ["-w", "2000"]));
+    const held = [new Guest(server.port), new Guest(server.port)];
     const running = async () => samples(await curl(t, url)).get("handlers_running");
     assertStrictEquals(await settled(running, (n) => n === 2), 2);
-    const third = await talk(t, server, "third\n");
-    assertStrictEquals(third.text, "third\n");
-    assertEquals((await Promise.all(held)).map(({ text }) => text), ["held 1\n", "held 2\n"]);
+    const third = talk(t, server, "third\n");
+    for (const guest of held) await guest.echoes("held");
+    for (const guest of held) guest.leave();
+    assertStrictEquals((await third).text, "third\n");
     await server.waitFor(/^sslserver: ended by [0-9]+ status 0/, 4);
     const counts = samples(await curl(t, url));
     assertStrictEquals(counts.get("programs_running"), 0);

@@ -46,7 +46,7 @@ export async function assertCounts(
       return false;
     }
   };
-  const text = await settled(() => curl(t, url), same, 5000);
+  const text = await settled(() => curl(t, url), same);
   assertEquals(counted(text), wanted);
   return text;
 }

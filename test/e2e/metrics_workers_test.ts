@@ -6,7 +6,7 @@ import { join } from "@std/path";
 import * as fs from "node:fs";
 import process from "node:process";
 import { Raw, refused, talk } from "./clients.ts";
-import { ON_DENO, type Server, settled, type Trial, WITH_FFI, within } from "./harness.ts";
+import { LIMIT, ON_DENO, type Server, settled, type Trial, WITH_FFI, within } from "./harness.ts";
 import { assertCounts, assertWellFormed, curl, samples, where } from "./metrics.ts";
 import { asRoot, jailed, split, workersOf } from "./privsep.ts";
 
@@ -153,7 +153,7 @@ split("a silent worker delays a scrape by a second, and its last counts are kept
   const stopped = Math.max(...await workersOf(server, 3));
   process.kill(stopped, "SIGSTOP");
   try {
-    const text = await within(curl(t, url), 4000, "no answer without the worker");
+    const text = await within(curl(t, url), LIMIT, "no answer without the worker");
     assertNotBack(before, text);
     assertStrictEquals(samples(text).get("workers_silent_total"), 1);
     assertStrictEquals(samples(text).get("connections_accepted_total"), count);

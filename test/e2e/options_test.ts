@@ -92,12 +92,12 @@ claim("a host name is looked up, a port name found in /etc/services", async (t) 
 });
 
 claim("-d leaves Nagle's delay on, the default turns it off", async (t) => {
-  // The client sends one line at a time and waits for each answer. Without Nagle's delay a line takes
-  // less than 40 ms.
+  // The client sends one line at a time and waits for each answer. With Nagle's delay a line takes
+  // 40 ms.
   const server = await t.start({ program: ["cat"] });
   const { text, facts } = await talk(t, server, "x\n".repeat(100));
   assertStrictEquals(text.length, 200);
-  assert(Number(facts["ms"]) < 1000);
+  assert(Number(facts["ms"]) < 2500, facts["ms"]);
   const delayed = await t.start({ options: ["-d"] });
   assertStrictEquals((await talk(t, delayed, "x\n")).text, "x\n");
 });

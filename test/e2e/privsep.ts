@@ -186,7 +186,7 @@ export async function subject(t: Trial, server: Server): Promise<string> {
  *  milliseconds. */
 export async function serves(t: Trial, server: Server, name: string): Promise<number> {
   const start = performance.now();
-  const seen = await settled(() => subject(t, server), (it) => it === name, 6000);
+  const seen = await settled(() => subject(t, server), (it) => it === name);
   assertStrictEquals(seen, name);
   return performance.now() - start;
 }

@@ -122,7 +122,7 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
   await workersOf(server, 2);
   await server.noChildren();
   assertEquals(childrenOf(server.pid).filter(isZombie), []);
-  const left = await settled(() => descriptorsOf(server.pid), ({ size }) => size <= before, 5000);
+  const left = await settled(() => descriptorsOf(server.pid), ({ size }) => size <= before);
   assert(left.size <= before, `${before} before: ${[...left].join("\n")}`);
   // All places of -c and MAXCONIP are free again, and there is none too many.
   const five = await Promise.all(Array.from({ length: 5 }, () => guest(server, "127.0.0.9")));
@@ -148,12 +148,12 @@ split(
     server.expected = undefined;
     server.signal("SIGKILL");
     await server.exited;
-    await gone(idle, 5000);
+    await gone(idle);
     assert(await settled(() => portIsFree(server.port), (free) => free));
     await one.echo("still here\n");
     assert(busy && alive(busy));
     await one.end();
-    await gone(busy, 5000);
+    await gone(busy);
   },
 );
 

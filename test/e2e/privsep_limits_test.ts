@@ -45,7 +45,7 @@ async function exactly(count: number, server: Server, from: readonly string[]): 
     await leave(server, guests);
     return guests.length;
   };
-  assertStrictEquals(await settled(met, (seen) => seen === count, 5000), count);
+  assertStrictEquals(await settled(met, (seen) => seen === count), count);
 }
 
 const same = (address: string, count: number): string[] => Array(count).fill(address);

@@ -14,8 +14,8 @@ split("kill -9 of the monitor: idle workers end by themselves, and the port is f
   const workers = await workersOf(server, 2);
   process.kill(server.pid, "SIGKILL");
   await within(server.exited, LIMIT, "the monitor did not end");
-  for (const pid of workers) await gone(pid, 5000);
-  assert(await settled(() => portIsFree(server.port), (free) => free, 2000));
+  for (const pid of workers) await gone(pid);
+  assert(await settled(() => portIsFree(server.port), (free) => free));
   assertNotMatch(server.log(), /internal error|\bat .*:\d+:\d+/);
 });
 
@@ -35,14 +35,14 @@ split(
     const program = await programOf(server);
     process.kill(server.pid, "SIGKILL");
     await within(server.exited, LIMIT, "the monitor did not end");
-    assert(await settled(() => portIsFree(server.port), (free) => free, 5000), "it listens");
+    assert(await settled(() => portIsFree(server.port), (free) => free), "it listens");
     guest.write("still there\n");
     await settled(() => text, (text) => text.includes("still there"));
     assert(alive(worker) && alive(program));
     guest.end();
     await within(closed, LIMIT, "the connection did not end");
     assertStrictEquals(text, "hello\nstill there\n");
-    await gone(worker, 5000);
-    await gone(program, 5000);
+    await gone(worker);
+    await gone(program);
   },
 );

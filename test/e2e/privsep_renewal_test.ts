@@ -11,7 +11,7 @@ import type { Server, Trial } from "./harness.ts";
 import { asRoot, jailed, Load, locked, serves, subject, workerOf } from "./privsep.ts";
 
 /** The time in which a new certificate must be served, in milliseconds. */
-const SOON = 2000;
+const SOON = 4000;
 
 const PARTS = ["certificate", "key"] as const;
 

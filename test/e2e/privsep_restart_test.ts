@@ -35,7 +35,7 @@ split(`${RESTARTS} restarts at 200 connections a second: none is cut that was ta
   }
   assertEquals([counts.cut, counts.denied], [0, 0], load.trouble);
   // Refused connections are permitted, because no process listens while the successor starts.
-  for (const pid of old) await gone(pid, 5000);
+  for (const pid of old) await gone(pid);
 }, { timeout: 60_000 + RESTARTS * 4000 });
 
 supervised(

@@ -19,7 +19,7 @@ claim(
     await settled(() => server.children(), (pids) => pids.length === 1);
     server.signal("SIGTERM");
     assert(
-      await settled(() => portIsFree(server.port), (free) => free, 1000),
+      await settled(() => portIsFree(server.port), (free) => free),
       "the port is held",
     );
     const successor = await t.start({ port: server.port });
@@ -39,19 +39,18 @@ claim("SIGTERM or SIGINT without connections ends the server at once with 0", as
     const server = await t.start();
     const start = performance.now();
     server.signal(signal);
-    const { status } = await within(server.exited, 3000, "it did not end");
+    const { status } = await within(server.exited, LIMIT, "it did not end");
     assertStrictEquals(status, 0);
-    assert(performance.now() - start < 1500);
+    assert(performance.now() - start < 3000);
   }
 });
 
 claim("SIGTERM does not wait for silent clients", async (t) => {
   const server = await t.start();
   const raw = await Raw.connect(server.port);
-  await settled(() => server.lines(/./), () => true);
   server.signal("SIGTERM");
-  await raw.closedWithin(3000);
-  const { status } = await within(server.exited, 3000, "it did not end");
+  await raw.closedWithin();
+  const { status } = await within(server.exited, LIMIT, "it did not end");
   assertStrictEquals(status, 0);
 });
 
@@ -63,7 +62,7 @@ claim("a second SIGTERM ends connections and programs", async (t) => {
   await settled(() => listens(server.port), (on) => !on);
   assert(server.running);
   server.signal("SIGTERM");
-  const { status } = await within(server.exited, 8000, "it did not end");
+  const { status } = await within(server.exited, LIMIT, "it did not end");
   assertStrictEquals(status, 0);
   assertMatch((await held).end, /^(close_notify|eof|reset)$/);
 });
@@ -73,7 +72,7 @@ claim("SIGQUIT ends connections and programs at once", async (t) => {
   const held = talk(t, server, "", ["-e", "stay"]);
   await settled(() => server.children(), (pids) => pids.length === 1);
   server.signal("SIGQUIT");
-  const { status } = await within(server.exited, 8000, "it did not end");
+  const { status } = await within(server.exited, LIMIT, "it did not end");
   assertStrictEquals(status, 0);
   assertMatch((await held).end, /^(close_notify|eof|reset)$/);
   assert(await settled(() => portIsFree(server.port), (free) => free));

@@ -319,7 +319,7 @@ claim("an address that does not answer times out after -T", async (t) => {
   const { status, stderr } = await client(t, ["-T", "1+0", "127.0.0.1", port], "echo started");
   assertStrictEquals(status, 111);
   assertMatch(stderr, /unable to connect to "127\.0\.0\.1" port \d+: timed out/);
-  assert(performance.now() - begun < 5000);
+  assert(performance.now() - begun < 15_000);
 }, { forms: WITH_FFI, together: true });
 
 claim("much data in both directions arrive whole, in little memory", async (t) => {

@@ -24,7 +24,7 @@ claim(
     for (const options of [ALONE, []]) {
       const server = await t.start({ prelude: "sleep 0.1 &", options });
       const left = () => children(server.pid).filter((name) => name === "sleep");
-      assertEquals(await settled(left, (found) => found.length === 0, 5000), []);
+      assertEquals(await settled(left, (found) => found.length === 0), []);
     }
   },
   { forms: WITH_FFI },

@@ -13,6 +13,7 @@ import { concat } from "../../src/codec/bytes.ts";
 import { answerFile } from "../../src/handlers/files.ts";
 import { type Folder, openFolder } from "../../src/handlers/folder.ts";
 import { currentRuntime } from "../../src/runtime/current.ts";
+import { until } from "../runtime/tools.ts";
 
 const SECRET = "not for clients";
 
@@ -156,8 +157,7 @@ for (const how of ["descriptor", "path"] as const) {
         `${path} ${status}`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    assert(open() <= before + 1, "descriptors are left open");
+    await until(() => open() <= before + 1, "descriptors are closed");
     fs.rmSync(root, { recursive: true });
   });
 
