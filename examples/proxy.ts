@@ -16,7 +16,8 @@ const [host = "127.0.0.1", port = "8080"] = process.argv.slice(2);
 export default async function ({ readable, writable, signal }: HandlerConnection): Promise<void> {
   // Half-open: either side may end its data before it has all data of the other.
   const service = connect({ host, port: Number(port), allowHalfOpen: true });
-  signal.addEventListener("abort", () => service.destroy());
+  // With an error, so that everything that waits for the service fails.
+  signal.addEventListener("abort", () => service.destroy(signal.reason));
   const writer = writable.getWriter();
 
   /** Copies the answer. Resolves at its end, and rejects if the service breaks the connection. */

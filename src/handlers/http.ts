@@ -106,7 +106,7 @@ async function readHead(
   let late = false;
   const timer = setTimeout(() => {
     late = true;
-    void reader.cancel();
+    drop(reader);
   }, time);
   const bytes = new Uint8Array(MAX_HEAD);
   let length = 0;
@@ -125,8 +125,13 @@ async function readHead(
   } finally {
     clearTimeout(timer);
     // The rest is read and dropped, so that the client can send it and read the answer.
-    if (!late) void reader.cancel();
+    if (!late) drop(reader);
   }
+}
+
+/** Drops what the client still sends. */
+function drop(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+  reader.cancel().catch(() => {}); // rejects if the connection is lost
 }
 
 async function send(
