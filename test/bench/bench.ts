@@ -9,15 +9,16 @@ import { cpus, release, totalmem } from "node:os";
 import process from "node:process";
 import { commandLine } from "../../tools/command_line.ts";
 import { ROOT } from "../e2e/harness.ts";
-import { attempt } from "./measure.ts";
+import { attempt, type Pass, turned } from "./measure.ts";
 import { peers } from "./peers.ts";
 import { plots } from "./plots.ts";
 import { prepare, type Tools } from "./prepare.ts";
 import { stopAll } from "./process.ts";
-import { Results } from "./results.ts";
+import { counted, type Measured, next, Results, roundsOf } from "./results.ts";
 import { type Section, sections } from "./sections.ts";
 import { earlier, ours, references, type Subject } from "./servers.ts";
 import { table } from "./table.ts";
+import { measureWarm } from "./warm.ts";
 
 const OPTIONS = commandLine("deno task bench [OPTION…]", {
   only: { value: "SECTIONS", help: "measure these sections: conn,bytes" },
@@ -30,6 +31,7 @@ const OPTIONS = commandLine("deno task bench [OPTION…]", {
   turns: { value: "N", help: "turns of conn and handlers; from 10 on with quartiles", fallback: 5 },
   interval: { value: "MS", help: "milliseconds between connections of rare", fallback: 1000 },
   seconds: { value: "N", help: "seconds after which no measurement begins", fallback: 1800 },
+  data: { value: "FILE", help: "keep the figures in this file, with those of earlier runs" },
   out: { value: "FILE", help: "write the tables to this file too" },
   plots: { value: "FOLDER", help: "write the plots to this folder" },
 });
@@ -54,103 +56,121 @@ async function main(): Promise<void> {
     if (OPTIONS.base) subjects.unshift(earlier(ours(tools, "ours", "binary"), OPTIONS.base));
     const chosen = subjects.filter(({ name }) => selects(OPTIONS.servers, name));
     const plan = sections(tools, chosen, {
+      rounds: OPTIONS.rounds,
       turns: OPTIONS.turns,
-      peerTurns: OPTIONS["peer-rounds"],
+      peerRounds: OPTIONS["peer-rounds"],
       interval: OPTIONS.interval,
       section: (name) => selects(OPTIONS.only, name),
       variant: (name) => selects(OPTIONS.variants, name),
     });
     if (plan.length === 0) throw new Error("nothing to measure by these names");
-    const results = new Results(plan);
-    const rounds = await measureAll(tools, results);
-    const text = report(results, chosen, rounds, others.missing);
+    const results = new Results(OPTIONS.data);
+    results.about(chosen);
+    await measureAll(tools, plan, results);
+    const text = report(results, others.missing);
     process.stdout.write(text);
     if (OPTIONS.out) fs.writeFileSync(OPTIONS.out, text);
     if (OPTIONS.plots) {
       fs.mkdirSync(OPTIONS.plots, { recursive: true });
-      for (const [name, svg] of plots(results)) fs.writeFileSync(join(OPTIONS.plots, name), svg);
+      for (const [name, svg] of plots(results.sections)) {
+        fs.writeFileSync(join(OPTIONS.plots, name), svg);
+      }
     }
   } finally {
     await finish(tools);
   }
 }
 
-/** Runs the measurements that are made once or together, then as many rounds as there is time for. Returns
- *  the number of rounds. */
-async function measureAll(tools: Tools, results: Results): Promise<number> {
+/** Runs the sections that are measured once, together or warm, then as many rounds of the others as there is
+ *  time for. Keeps the figures of each section when it is complete. */
+async function measureAll(tools: Tools, plan: readonly Section[], results: Results): Promise<void> {
   const begun = performance.now();
   const seconds = (): number => (performance.now() - begun) / 1000;
   const say = (text: string): void => {
     process.stderr.write(`${seconds().toFixed(0).padStart(4)} s  ${text}\n`);
   };
+  const expired = (): boolean => seconds() > OPTIONS.seconds;
+  const measured = new Map<Section, Measured>();
+  const nextOf = (section: Section, subject: Subject): Pass => {
+    const into = measured.get(section) ?? results.begin(section);
+    measured.set(section, into);
+    return next(tools, into, subject);
+  };
+  const done = (section: Section, unit: string): void => {
+    const into = measured.get(section);
+    if (!into) return;
+    into.made = `${counted(into, unit)}, ${today()}, at ${commit()}`;
+    results.save();
+  };
   const round = async (section: Section, number: number): Promise<void> => {
     const order = turned(section.subjects, number)
       .filter(({ peer }) => !peer || number <= OPTIONS["peer-rounds"]);
-    const passes = order.map((subject) => results.next(tools, section, subject));
+    const passes = order.map((subject) => nextOf(section, subject));
     for (const measure of section.steps ?? []) {
       for (const pass of passes) {
-        if (seconds() > OPTIONS.seconds) pass.note("left out, time was up");
+        if (expired()) pass.note("left out, time was up");
         else {
           say(`round ${number}, ${section.title}, ${pass.subject.name}`);
           await attempt(pass, () => measure(pass));
         }
       }
     }
+    done(section, "round");
   };
-  for (const section of results.plan) {
+  const groups = new Set<string>();
+  for (const section of plan) {
     if (section.once) await round(section, 0);
-    if (!section.together) continue;
-    say(`${section.title}, all in turns`);
-    await section.together(section.subjects, (subject) => results.next(tools, section, subject));
+    if (section.together) {
+      say(`${section.title}, all at the same time`);
+      await section.together(section.subjects, (subject) => nextOf(section, subject));
+      done(section, "round");
+    }
+    const group = section.warm?.group;
+    if (group === undefined || groups.has(group)) continue;
+    groups.add(group);
+    await measureWarm(tools, plan.filter(({ warm }) => warm?.group === group), {
+      say,
+      next: nextOf,
+      expired,
+      done: (section) => done(section, "turn"),
+    });
   }
-  let rounds = 0;
+  const inRounds = plan.filter(({ steps, once }) => steps && !once);
   let longest = 0;
-  while (rounds < OPTIONS.rounds && seconds() + longest < OPTIONS.seconds) {
-    rounds++;
+  for (let number = 1; number <= OPTIONS.rounds && inRounds.length > 0; number++) {
     const roundBegun = seconds();
-    for (const section of results.plan) if (!section.once) await round(section, rounds);
+    if (number > 1 && roundBegun + longest > OPTIONS.seconds) break;
+    for (const section of inRounds) await round(section, number);
     longest = Math.max(longest, seconds() - roundBegun);
   }
-  return rounds;
 }
 
-/** The items rotated by `by`, so that each round begins with another server. */
-function turned<T>(all: readonly T[], by: number): T[] {
-  const at = by % all.length;
-  return [...all.slice(at), ...all.slice(0, at)];
+const today = (): string => new Date().toISOString().slice(0, 10);
+
+function commit(): string {
+  const describe = ["describe", "--always", "--dirty"];
+  return spawnSync("git", describe, { cwd: ROOT, encoding: "utf8" }).stdout.trim() || "no commit";
 }
 
-function report(
-  results: Results,
-  subjects: readonly Subject[],
-  rounds: number,
-  missing: readonly string[],
-): string {
+function report(results: Results, missing: readonly string[]): string {
   const cpu = cpus();
   const gigabytes = (totalmem() / 1e9).toFixed(0);
-  const describe = ["describe", "--always", "--dirty"];
-  const commit = spawnSync("git", describe, { cwd: ROOT, encoding: "utf8" }).stdout.trim();
-  const lines = [
+  const absent = missing.filter((text) => !((text.split(" ")[0] ?? "") in results.versions));
+  return [
     "# Results\n",
-    `Made by \`deno task bench\`, ${new Date().toISOString().slice(0, 10)}, at ${
-      commit || "no commit"
-    }: ` +
-    `${cpu.length} × ${cpu[0]?.model ?? "CPU"}, ${gigabytes} GB, Linux ${release()}. ` +
-    `Medians of ${rounds} rounds, or of ${OPTIONS.turns} turns for connections and handlers; servers of other ` +
-    `projects have ${
-      OPTIONS["peer-rounds"]
-    }. In brackets the median of the ratios to the server of the first ` +
-    "column in the same round. What the figures mean: [README.md](README.md).\n",
-    ...subjects.map(({ name, version }) => `- ${name}: ${version}`),
-    ...(missing.length > 0 ? [`- not installed: ${missing.join("; ")}`] : []),
+    `Made by \`deno task bench\` on ${cpu.length} × ${cpu[0]?.model ?? "CPU"}, ${gigabytes} GB, ` +
+    `Linux ${release()}. Figures are medians. In brackets is the median of the ratios to the server of the ` +
+    "first column in the same round or turn. What the figures mean: [README.md](README.md).\n",
+    ...Object.entries(results.versions).map(([name, version]) => `- ${name}: ${version}`),
+    ...(absent.length > 0 ? [`- not installed: ${absent.join("; ")}`] : []),
     "",
-    ...results.plan.map((section) => {
+    ...results.sections.map((section) => {
       const marks = (name: string): string => results.marks(section, name);
-      return `## ${section.title}\n\n${table(results.rounds(section), section.reference, marks)}`;
+      const figures = table(roundsOf(section), section.reference, marks);
+      return `## ${section.title}\n\nOf ${section.made}.\n\n${figures}`;
     }),
     ...results.footnotes(),
-  ];
-  return lines.join("\n");
+  ].join("\n");
 }
 
 async function finish(tools: Tools): Promise<void> {

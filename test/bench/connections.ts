@@ -11,9 +11,10 @@ import {
   type Measurement,
   memory,
   type Pass,
+  rested,
   served,
   take,
-  warmUp,
+  type WarmMeasurement,
 } from "./measure.ts";
 import type { Running } from "./process.ts";
 import type { Subject } from "./servers.ts";
@@ -30,9 +31,18 @@ const NAGLE = 100;
 export function connections(each: readonly Demand[]): Measurement {
   return (pass) =>
     served(pass, async (server) => {
-      for (const one of each) await take(pass, server, one);
-      pass.figures["PSS afterwards, MB"] = memory(server);
+      for (const step of underLoad(each)) await step(pass, server);
     });
+}
+
+/** The steps that measure connections under each load, and memory after all of them. */
+export function underLoad(each: readonly Demand[]): WarmMeasurement[] {
+  return [
+    ...each.map((one): WarmMeasurement => (pass, server) => take(pass, server, one)),
+    async ({ figures }, server) => {
+      figures["PSS afterwards, MB"] = memory(server);
+    },
+  ];
 }
 
 /** Measures the first connections of a server that starts for them. */
@@ -41,11 +51,8 @@ export function justStarted(load: Demand): Measurement {
 }
 
 interface Live {
-  /** The current round. */
-  pass: Pass;
+  readonly pass: Pass;
   readonly server: Running;
-  /** True: left out from now on. */
-  failed: boolean;
 }
 
 /** Starts all servers, runs `body` with those that start, and ends them. */
@@ -59,7 +66,7 @@ async function together(
     for (const subject of subjects) {
       const pass = next(subject);
       await attempt(pass, async () => {
-        live.push({ pass, server: await launch(pass), failed: false });
+        live.push({ pass, server: await launch(pass.tools, subject) });
       });
     }
     await body(live);
@@ -68,47 +75,15 @@ async function together(
   }
 }
 
-/** One step of one server. After a failure the server is left out. */
-async function step(
-  one: Live,
-  work: (pass: Pass, server: Running) => Promise<void>,
-): Promise<void> {
-  if (!one.failed) one.failed = !await attempt(one.pass, () => work(one.pass, one.server));
-}
-
-/** Measures warm servers, which run at the same time and are loaded in turn, so that other load of the
- *  machine affects all of them equally. Every turn is a round. */
-export function inTurns(
-  each: readonly Demand[],
-  turns: number,
-  peerTurns: number,
-): JointMeasurement {
-  return (subjects, next) =>
-    together(subjects, next, async (live) => {
-      for (const one of live) await step(one, warmUp);
-      for (let turn = 0; turn < turns; turn++) {
-        const at = turn % (live.length || 1);
-        const order = [...live.slice(at), ...live.slice(0, at)]
-          .filter(({ pass: { subject } }) => !subject.peer || turn < peerTurns);
-        if (turn > 0) { for (const one of order) one.pass = next(one.pass.subject); }
-        for (const load of each) {
-          for (const one of order) await step(one, (pass, server) => take(pass, server, load));
-        }
-        for (const one of order) {
-          if (!one.failed) one.pass.figures["PSS afterwards, MB"] = memory(one.server);
-        }
-      }
-    });
-}
-
 /** Measures all servers at the same time, each with one new connection per `interval` milliseconds. Their
  *  connections are staggered. */
 export function rare(interval: number): JointMeasurement {
   return (subjects, next) =>
     together(subjects, next, async (live) => {
-      await Promise.all(live.map(async (one, i) => {
+      await Promise.all(live.map(async ({ pass, server }, i) => {
         await new Promise((resolve) => setTimeout(resolve, i * interval / live.length));
-        await step(one, async ({ tools, figures, note }, server) => {
+        await attempt(pass, async () => {
+          const { tools, figures, note } = pass;
           const before = server.cpu();
           const options = { total: RARE, atOnce: 16, seconds: Infinity, interval };
           const seen = await load(tools, "conn", server.port, options);
@@ -134,41 +109,41 @@ export const nagle: Measurement = (pass) =>
   });
 
 /** Measures connections in addition to clients that stop after their ClientHello. */
-export const besideStalled: Measurement = (pass) =>
-  served(pass, async (server) => {
-    const { tools, figures, note } = pass;
-    await warmUp(pass, server);
-    const stalled = await hold(tools, "stall", server.port, STALLED);
-    try {
-      if (stalled.seen.failed) note(`${stalled.seen.failed} of ${STALLED} were not kept`);
-      const seen = await load(tools, "conn", server.port, BESIDE);
-      if (seen.failed) note(`${seen.failed} failed beside stalled ones: ${seen.error}`);
-      figures[`conn/s, 64 at once, ${STALLED} stalled`] = seen.rate;
-      figures["p50 ms"] = seen.p50;
-      figures["p99 ms"] = seen.p99;
-      figures["slowest ms"] = seen.max;
-    } finally {
-      await stalled.release();
-    }
-  });
+export const besideStalled: WarmMeasurement = async ({ tools, figures, note }, server) => {
+  const idle = server.members().length;
+  const stalled = await hold(tools, "stall", server.port, STALLED);
+  try {
+    if (stalled.seen.failed) note(`${stalled.seen.failed} of ${STALLED} were not kept`);
+    // The load does not wait for answers. A server that starts a process for each is not ready yet.
+    await rested(server);
+    const seen = await load(tools, "conn", server.port, BESIDE);
+    if (seen.failed) note(`${seen.failed} failed beside stalled ones: ${seen.error}`);
+    figures[`conn/s, 64 at once, ${STALLED} stalled`] = seen.rate;
+    figures["p50 ms"] = seen.p50;
+    figures["p99 ms"] = seen.p99;
+    figures["slowest ms"] = seen.max;
+  } finally {
+    await stalled.release();
+  }
+  await server.quiet(idle);
+};
 
 /** Compares the rate of new connections while thousands are idle with the rate without these. */
-export const besideIdle: Measurement = (pass) =>
-  served(pass, async (server) => {
-    const { tools, figures, note } = pass;
-    await warmUp(pass, server);
-    const alone = await load(tools, "conn", server.port, BESIDE);
-    const many = Math.min(HELD, AFFORDABLE - BESIDE.atOnce);
-    const held = await hold(tools, "hold", server.port, many);
-    try {
-      if (held.seen.failed) note(`${held.seen.failed} of ${many} failed: ${held.seen.error}`);
-      const beside = await load(tools, "conn", server.port, BESIDE);
-      if (beside.failed) note(`${beside.failed} failed beside idle ones: ${beside.error}`);
-      figures["conn/s, 64 at once, no others"] = alone.rate;
-      figures[`conn/s, 64 at once, ${many} idle`] = beside.rate;
-      figures["idle / no others"] = beside.rate / alone.rate;
-      figures[`p99 ms, ${many} idle`] = beside.p99;
-    } finally {
-      await held.release();
-    }
-  });
+export const besideIdle: WarmMeasurement = async ({ tools, figures, note }, server) => {
+  const idle = server.members().length;
+  const alone = await load(tools, "conn", server.port, BESIDE);
+  const many = Math.min(HELD, AFFORDABLE - BESIDE.atOnce);
+  const held = await hold(tools, "hold", server.port, many);
+  try {
+    if (held.seen.failed) note(`${held.seen.failed} of ${many} failed: ${held.seen.error}`);
+    const beside = await load(tools, "conn", server.port, BESIDE);
+    if (beside.failed) note(`${beside.failed} failed beside idle ones: ${beside.error}`);
+    figures["conn/s, 64 at once, no others"] = alone.rate;
+    figures[`conn/s, 64 at once, ${many} idle`] = beside.rate;
+    figures["idle / no others"] = beside.rate / alone.rate;
+    figures[`p99 ms, ${many} idle`] = beside.p99;
+  } finally {
+    await held.release();
+  }
+  await server.quiet(idle);
+};

@@ -17,8 +17,11 @@ export interface Pass {
   note(text: string): void;
 }
 
-/** Measures one server. */
+/** Measures one server, which it starts. */
 export type Measurement = (pass: Pass) => Promise<void>;
+
+/** Measures one server that runs and is warm. */
+export type WarmMeasurement = (pass: Pass, server: Running) => Promise<void>;
 
 /** Measures all servers together. `next` makes a new round of one of them. */
 export type JointMeasurement = (
@@ -45,7 +48,8 @@ export const AFFORDABLE = Math.floor((descriptorLimit() - 500) / 4);
 /** Starts a server, which has served at least one connection when this resolves. `first`: the number of
  *  connections to make. */
 export async function launch(
-  { tools, subject }: Pass,
+  tools: Tools,
+  subject: Subject,
   program: readonly string[] = [CAT],
   first = 100,
 ): Promise<Running> {
@@ -70,7 +74,7 @@ export async function served(
   program: readonly string[] = [CAT],
   first?: number,
 ): Promise<void> {
-  const server = await launch(pass, program, first);
+  const server = await launch(pass.tools, pass.subject, program, first);
   try {
     await body(server);
   } finally {
@@ -79,11 +83,21 @@ export async function served(
 }
 
 /** Gives a server that compiles while it runs enough connections to compile its code. */
-export async function warmUp({ tools, subject }: Pass, server: Running): Promise<void> {
+export async function warmUp(tools: Tools, subject: Subject, server: Running): Promise<void> {
   if (!subject.compiles) return;
   const idle = server.members().length;
   await load(tools, "conn", server.port, WARMING);
   await server.quiet(idle);
+}
+
+/** Resolves when the server uses less than a tenth of a core, or after fifteen seconds. */
+export async function rested(server: Running): Promise<void> {
+  const end = performance.now() + 15_000;
+  for (let used = Infinity; used > 0.03 && performance.now() < end;) {
+    const before = server.cpu();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    used = server.cpu() - before;
+  }
 }
 
 /** Measures rate, CPU and times of one load. */
@@ -117,6 +131,12 @@ export async function attempt({ note }: Pass, work: () => Promise<unknown>): Pro
     note(error instanceof Error ? error.message : String(error));
     return false;
   }
+}
+
+/** The items rotated by `by`, so that each round begins with another server. */
+export function turned<T>(all: readonly T[], by: number): T[] {
+  const at = by % (all.length || 1);
+  return [...all.slice(at), ...all.slice(0, at)];
 }
 
 /** The memory of the server's processes, without its programs, in MB. */

@@ -20,25 +20,28 @@ const PEERS: Readonly<Record<string, Peer>> = {
   "ucspi-ssl": {
     commands: ["sslserver"],
     from: "no Debian package",
+    // DHFILE: without it a file must exist that only an installation makes.
     make: (tools, sslserver = "") => ({
       at: (port, program) => ({
         command: [sslserver, "-q", "-H", "-R", "-l", "localhost", "-c", String(MOST), "-b"]
           .concat(String(BACKLOG), "127.0.0.1", String(port), program),
-        env: { CERTFILE: tools.certificate, KEYFILE: tools.key },
+        env: { CERTFILE: tools.certificate, KEYFILE: tools.key, DHFILE: "" },
       }),
-      version: "sslserver of ucspi-ssl",
+      // Only the folder in which it was built, and usually stays, tells its version.
+      version: /ucspi-ssl-[\w.]+/.exec(fs.realpathSync(sslserver))?.[0] ?? "ucspi-ssl",
     }),
   },
   s6: {
-    commands: ["s6-tlsserver"],
-    from: "Debian's s6-networking, from trixie on",
-    make: (tools, s6 = "") => ({
+    commands: ["s6-tlsserver", "s6-tlsd-io"],
+    from: "s6-networking, no Debian package",
+    // -D: without it the server does not set TCP_NODELAY.
+    make: (tools, s6 = "", io = "") => ({
       at: (port, program) => ({
-        command: [s6, "-q", "-H", "-l", "localhost", "-c", String(MOST), "-C", String(MOST), "-b"]
-          .concat(String(BACKLOG), "--", "127.0.0.1", String(port), program),
+        command: [s6, "-q", "-D", "-H", "-l", "localhost", "-c", String(MOST), "-C", String(MOST)]
+          .concat("-b", String(BACKLOG), "--", "127.0.0.1", String(port), program),
         env: { CERTFILE: tools.certificate, KEYFILE: tools.key },
       }),
-      version: "s6-tlsserver",
+      version: `s6-tlsserver, ${firstLine("ldd", [io], /lib(?:tls|bearssl)/)}`,
     }),
   },
   stunnel: {
@@ -108,7 +111,7 @@ export function peers(tools: Tools): { subjects: Subject[]; missing: string[] } 
 }
 
 /** The path of a command. Our own sslserver and s6-tlsserver do not count. */
-function which(name: string): string | undefined {
+export function which(name: string): string | undefined {
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"];
   return folders.map((folder) => join(folder, name))
     .find((path) => fs.existsSync(path) && !isOurs(path));

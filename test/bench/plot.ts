@@ -130,8 +130,8 @@ export function decades(values: readonly number[]): number[] {
   return all.slice(Math.max(from, 0), to + 1);
 }
 
-/** Moves positions apart so that two of them have at least the distance `apart`, in the order in which they
- *  are, and between `low` and `high` if there is room. */
+/** Moves positions apart so that two of them have at least the distance `apart`: as little as possible, in
+ *  the order in which they are, and between `low` and `high` if there is room. */
 export function spread(
   positions: readonly number[],
   apart: number,
@@ -141,17 +141,28 @@ export function spread(
   const order = positions.map((_, i) => i).sort((a, b) =>
     (positions[a] as number) - (positions[b] as number)
   );
-  const moved = [...positions];
-  let least = low;
+  // Runs of labels that touch each other. `at`: the position of the first that suits all of them best.
+  const runs: { at: number; count: number }[] = [];
   for (const i of order) {
-    moved[i] = Math.max(positions[i] as number, least);
-    least = (moved[i] as number) + apart;
+    let run = { at: positions[i] as number, count: 1 };
+    for (let above = runs.at(-1); above; above = runs.at(-1)) {
+      if (above.at + above.count * apart <= run.at) break;
+      runs.pop();
+      const count = above.count + run.count;
+      const at = (above.at * above.count + (run.at - above.count * apart) * run.count) / count;
+      run = { at, count };
+    }
+    runs.push(run);
   }
-  let most = high;
-  for (const i of order.toReversed()) {
-    moved[i] = Math.min(moved[i] as number, most);
-    most = (moved[i] as number) - apart;
-  }
+  const wanted = runs.flatMap(({ at, count }) =>
+    Array.from({ length: count }, (_, i) => at + i * apart)
+  );
+  const moved: number[] = [];
+  order.forEach((i, rank) => {
+    const below = (order.length - 1 - rank) * apart;
+    const least = low + rank * apart;
+    moved[i] = Math.max(least, Math.min(wanted[rank] as number, high - below));
+  });
   return moved;
 }
 

@@ -30,14 +30,17 @@ test("logarithmic ticks enclose all values", () => {
 
 const LABELS: [positions: number[], moved: number[]][] = [
   [[10, 50, 90], [10, 50, 90]],
-  [[50, 52, 40], [50, 60, 40]], // in the order of their positions, not of their lines
+  [[50, 53], [46.5, 56.5]],
+  [[52, 53, 37], [47.5, 57.5, 37]], // in the order of their positions, not of their lines
+  [[50, 53, 45], [49.333, 59.333, 39.333]], // the second pair makes the first one touch the third
   [[98, 99, 97], [90, 100, 80]], // none below the area
-  [[-5], [0]],
+  [[-5, 1], [0, 10]],
 ];
 
 test("labels keep their distance and their order", () => {
   for (const [positions, moved] of LABELS) {
-    assertEquals(spread(positions, 10, 0, 100), moved, `${positions}`);
+    const found = spread(positions, 10, 0, 100).map((one) => Math.round(one * 1000) / 1000);
+    assertEquals(found, moved, `${positions}`);
   }
 });
 

@@ -2,20 +2,20 @@
 
 import { type Line, plot } from "./plot.ts";
 import { IDLE_STEPS, memoryWith } from "./resources.ts";
-import type { Results } from "./results.ts";
+import { type Measured, roundsOf } from "./results.ts";
 import { LOADS } from "./sections.ts";
 import { middle } from "./table.ts";
 
 /** File names and SVG documents, of the sections that were measured. */
-export function plots(results: Results): [name: string, svg: string][] {
+export function plots(sections: readonly Measured[]): [name: string, svg: string][] {
   const lines = (
     section: string,
     ticks: readonly number[],
     figure: (x: number) => string,
   ): Line[] => {
-    const found = results.plan.find(({ name }) => name === section);
+    const found = sections.find(({ name }) => name === section);
     if (!found) return [];
-    return [...results.rounds(found)].map(([name, rounds]) => ({
+    return [...roundsOf(found)].map(([name, rounds]) => ({
       name,
       strong: name === "ours",
       points: ticks.flatMap((x): [number, number][] => {

@@ -4,12 +4,12 @@ import {
   besideIdle,
   besideStalled,
   connections,
-  inTurns,
   justStarted,
   nagle,
   rare,
+  underLoad,
 } from "./connections.ts";
-import type { Demand, JointMeasurement, Measurement } from "./measure.ts";
+import type { Demand, JointMeasurement, Measurement, WarmMeasurement } from "./measure.ts";
 import type { Tools } from "./prepare.ts";
 import { download, echo, idle, start } from "./resources.ts";
 import { handlers, type Subject, variants } from "./servers.ts";
@@ -22,16 +22,30 @@ export interface Section {
   reference: string;
   /** The steps of a round. All servers do a step before the next one begins. */
   steps?: readonly Measurement[];
+  /** In place of `steps`: measures servers that are warm and stay. */
+  warm?: Warm;
   /** Measures all servers together, once, in place of `steps`. */
   together?: JointMeasurement;
   /** Measured in one round, because other load of the machine hardly affects it. */
   once?: boolean;
 }
 
-export interface Choice {
-  /** Turns of the servers in sections that measure all together, and those of peers. */
+export interface Warm {
+  /** Sections of the same group share their servers. */
+  group: string;
+  /** The steps of a turn. All servers do a step before the next one begins. */
+  steps: readonly WarmMeasurement[];
   turns: number;
+  /** The turns of other projects' servers, which are the first ones. */
   peerTurns: number;
+}
+
+export interface Choice {
+  rounds: number;
+  /** Turns of `conn` and `handlers`. */
+  turns: number;
+  /** Rounds and turns of other projects' servers. */
+  peerRounds: number;
   /** Milliseconds between two connections of `rare`. */
   interval: number;
   /** True if the section with this name is measured. */
@@ -58,7 +72,7 @@ const FIRST: readonly Demand[] = [1, 16, 64].map((atOnce) => ({
 
 /** The sections that are chosen and have servers. `all`: the servers to compare, the reference first. */
 export function sections(tools: Tools, all: Subject[], choice: Choice): Section[] {
-  const { turns, peerTurns } = choice;
+  const { rounds, turns, peerRounds: peerTurns } = choice;
   const toReference = { subjects: all, reference: all[0]?.name ?? "" };
   const own = { ...toReference, subjects: all.filter(({ peer }) => !peer) };
   const ofOurs = (name: string) => ({
@@ -69,16 +83,31 @@ export function sections(tools: Tools, all: Subject[], choice: Choice): Section[
   const ofHandlers = (form: "binary" | "deno", title: string): Section => {
     const subjects = choice.section("handlers") ? handlers(tools, form) : [];
     const reference = subjects[0]?.name ?? "";
-    const together = inTurns([ONE, SIXTEEN, MANY], turns, turns);
-    return { name: "handlers", title: `Handlers: ${title}`, subjects, reference, together };
+    const warm = { group: title, steps: underLoad([ONE, SIXTEEN, MANY]), turns, peerTurns };
+    return { name: "handlers", title: `Handlers: ${title}`, subjects, reference, warm };
   };
+  const stalled = (group: string): Warm => (
+    { group, steps: [besideStalled], turns: rounds, peerTurns }
+  );
   const [log, rules, workers] = [ofOurs("log"), ofOurs("rules"), ofOurs("workers")];
   const plan: Section[] = [
     {
       name: "conn",
       title: "Connections, warm",
       ...toReference,
-      together: inTurns(LOADS, turns, peerTurns),
+      warm: { group: "all", steps: underLoad(LOADS), turns, peerTurns },
+    },
+    {
+      name: "stalled",
+      title: "Beside stalled handshakes",
+      ...toReference,
+      warm: stalled("all"),
+    },
+    {
+      name: "held",
+      title: "Beside idle connections",
+      ...own,
+      warm: { group: "all", steps: [besideIdle], turns: rounds, peerTurns },
     },
     {
       name: "first",
@@ -92,16 +121,14 @@ export function sections(tools: Tools, all: Subject[], choice: Choice): Section[
       ...toReference,
       together: rare(choice.interval),
     },
-    { name: "stalled", title: "Beside stalled handshakes", ...toReference, steps: [besideStalled] },
     { name: "nagle", title: "Without TCP_NODELAY", ...toReference, steps: [nagle] },
     { name: "bytes", title: "Throughput", ...toReference, steps: [echo, download] },
-    { name: "held", title: "Beside idle connections", ...own, steps: [besideIdle] },
     ofHandlers("binary", "compiled"),
     ofHandlers("deno", "Deno"),
     { ...log, title: "With a log", steps: [connections([MANY])] },
     { ...rules, title: "With rules", steps: [connections([MANY])] },
     { ...workers, title: "Workers: connections", steps: [connections([ONE, SIXTEEN, MANY])] },
-    { ...workers, title: "Workers: beside stalled handshakes", steps: [besideStalled] },
+    { ...workers, title: "Workers: beside stalled handshakes", warm: stalled("workers") },
     { ...workers, title: "Workers: throughput", steps: [echo, download] },
     { ...workers, title: "Workers: idle", steps: [idle(1000)], once: true },
     { name: "start", title: "Start", ...own, steps: [start] },

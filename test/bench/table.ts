@@ -66,9 +66,10 @@ export function markdown(head: readonly string[], rows: readonly (readonly strin
   return [head, rule, ...rows].map((row) => `| ${row.join(" | ")} |\n`).join("");
 }
 
-/** The median of the defined values; undefined if there are none. */
+/** The median of the finite values; undefined if there are none. */
 export function median(values: readonly (number | undefined)[]): number | undefined {
-  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
+  const sorted = values.filter((value) => Number.isFinite(value)) as number[];
+  sorted.sort((a, b) => a - b);
   const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
   return low === undefined || high === undefined ? undefined : (low + high) / 2;
 }
