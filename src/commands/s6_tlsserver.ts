@@ -7,7 +7,8 @@ import type { ParsedArguments } from "../config/options.ts";
 import type { Env } from "../config/variables.ts";
 import { inheritedByPrograms, serverSettings } from "../config/variables_of_s6.ts";
 import type { CommandCall } from "./command.ts";
-import { S6_OPTIONS, s6Defaults, type S6Options, serverOptions } from "./s6_tlsserver_options.ts";
+import { S6_OPTIONS } from "./s6_tlsserver_options.ts";
+import { s6Defaults, type S6Options, serverOptions } from "./s6_tlsserver_settings.ts";
 import { runServer } from "./server.ts";
 
 export const S6_USAGE = "s6-tlsserver [options] [--] ip port prog...";

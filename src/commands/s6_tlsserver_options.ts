@@ -1,69 +1,20 @@
-/** The options of `s6-tlsserver`, and how they become those of the server. The long options of
- *  sslserver are accepted too. If s6 has an option of the same name, s6's meaning applies. */
+/** The table of the options of `s6-tlsserver`. The long options of sslserver are accepted too. If s6 has an option of
+ *  the same name, s6's meaning applies. s6_tlsserver_settings.ts makes the options of the server of them. */
 
-import fs from "node:fs";
 import type { Option, OptionGroup } from "../config/getopt.ts";
-import { oneWord } from "../config/option_kinds.ts";
-import { network, OPTIONS, shortText } from "../config/option_table.ts";
-import { defaults, type Options, PAGES } from "../config/options.ts";
+import { network, oneWord, shortText } from "../config/option_kinds.ts";
+import { OPTIONS } from "../config/option_table.ts";
+import { type Options, PAGES } from "../config/options.ts";
 import type { Env } from "../config/variables.ts";
 import { UsageError } from "../errors.ts";
+import { anId, MAX_ID, orNone, type S6Options } from "./s6_tlsserver_settings.ts";
 
 /** s6-tcpserverd's limit of -c. */
 const MAX_CONNECTIONS = 16_384;
 /** The largest number of s6's type for counts and times (uint32). */
 const MAX_NUMBER = 4_294_967_295;
-const MAX_ID = 4_294_967_294;
 /** The longest time of a timer, in milliseconds. */
 const MAX_TIMER = 2_147_483_647;
-/** s6 has no idle limit. This is the longest limit that the server accepts (23 days). */
-const NO_IDLE_LIMIT = 2_000_000;
-
-/** The values collected from the options. Some depend on each other, so they are combined at the
- *  end. */
-export interface S6Options {
-  readonly options: Options;
-  /** -Z: programs get the variables that are read for TLS. */
-  keep: boolean;
-  /** -H. */
-  noDns: boolean;
-  /** -U. */
-  identityFromEnvironment: boolean;
-}
-
-/** The system's limit of the backlog. */
-function systemBacklog(): number {
-  try {
-    return Number(fs.readFileSync("/proc/sys/net/core/somaxconn", "latin1"));
-  } catch {
-    return 128; // not Linux
-  }
-}
-
-export function s6Defaults(): S6Options {
-  return {
-    options: {
-      ...defaults(),
-      name: "s6-tlsserver",
-      verbosity: 2,
-      log: "s6",
-      variables: "s6",
-      signals: "s6",
-      closeStdout: true,
-      perAddress: 40,
-      backlog: systemBacklog(),
-      noDelay: false,
-      identTimeout: 0,
-      handshakeTimeout: 0,
-      idleTimeout: NO_IDLE_LIMIT,
-      closeNotify: false,
-      serverNames: "ignored",
-    },
-    keep: false,
-    noDns: false,
-    identityFromEnvironment: false,
-  };
-}
 
 type Set6 = (s6: S6Options, options: Options, env: Env) => unknown;
 type SetText = (options: Options, value: string) => unknown;
@@ -110,9 +61,6 @@ function named(
     set: (s6, text, env) => void set(s6, text, env),
   }));
 }
-
-/** -u, -g: 0 leaves the id as it is, as in s6-tlsserver. */
-const orNone = (id: number): number | undefined => id === 0 ? undefined : id;
 
 /** In the order of the help. */
 const S6_GROUPS: readonly OptionGroup<S6Options>[] = [
@@ -343,33 +291,3 @@ export const S6_OPTIONS: readonly OptionGroup<S6Options>[] = [
   ...inherited(),
   MANUAL,
 ];
-
-/** Returns the options of the server. Throws `UsageError` for a combination that cannot be
- *  honoured. */
-export function serverOptions(s6: S6Options, env: Env): Options {
-  const { options } = s6;
-  if (options.accessDir !== undefined && options.accessCdb !== undefined) {
-    throw new UsageError("options -i and -x exclude each other", "leave one of them out");
-  }
-  // With -p, -H has no effect, because -p needs the client's name. -H turns off /etc/hosts too.
-  const noDns = s6.noDns && !options.paranoid;
-  const perAddress = Math.min(options.perAddress ?? options.concurrency, options.concurrency);
-  const dns = noDns ? { remoteName: false, ownName: false, hosts: false } : {};
-  const identity = s6.identityFromEnvironment ? identityOf(env) : {};
-  return { ...options, perAddress, ...dns, ...identity };
-}
-
-/** -U. Throws `UsageError`. */
-function identityOf({ UID, GID, GIDLIST }: Env): Pick<Options, "uid" | "gid" | "groups"> {
-  return {
-    uid: orNone(anId("$UID for -U", UID ?? "")),
-    gid: orNone(anId("$GID for -U", GID ?? "")),
-    groups: GIDLIST ? GIDLIST.split(",").map((gid) => anId("$GIDLIST for -U", gid)) : undefined,
-  };
-}
-
-function anId(what: string, text: string): number {
-  const id = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
-  if (id <= MAX_ID) return id;
-  throw new UsageError(`${what} needs a number from 0 to ${MAX_ID}, not '${text}'`);
-}

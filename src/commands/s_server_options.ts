@@ -10,7 +10,8 @@ import { type Options, PAGES, type Print } from "../config/options.ts";
 import type { Env } from "../config/variables.ts";
 import { UsageError } from "../errors.ts";
 import type { ServerSettings } from "./s_server_settings.ts";
-import { S_SERVER_OPTIONS, type SServerOption } from "./s_server_table.ts";
+import type { SServerOption } from "./s_server_kinds.ts";
+import { S_SERVER_OPTIONS } from "./s_server_table.ts";
 
 /** Options of sslserver that serve in place of a program, or are OpenSSL's here. */
 const FOREIGN = ["--echo", "--www", "--files", "--handler", "--trace", "--workers", "--keylog"];

@@ -1,100 +1,12 @@
 /** Every option of `openssl s_server`, and what becomes of it: it is translated, it describes what is
  *  true anyway, or it is refused with the reason. s_server_options.ts reads command lines by it. */
 
-import { UsageError } from "../errors.ts";
-import type { TlsVersion } from "../runtime/runtime.ts";
-import type { ServerSettings } from "./s_server_settings.ts";
-
-/** What becomes of an option. `already`: why it needs no effect. `refused`: why it cannot be
- *  honoured. */
-export type OptionFate =
-  | { readonly set: (settings: ServerSettings, value: string) => unknown }
-  | { readonly already: string }
-  | { readonly refused: string };
-
-/** An option with one dash; two mean the same. */
-export type SServerOption = {
-  readonly name: string;
-  /** Name of the value. Absent: the option is a flag. */
-  readonly value?: string;
-  readonly help: string;
-} & OptionFate;
-
-export interface SServerGroup {
-  readonly title: string;
-  readonly options: readonly SServerOption[];
-}
-
-type Setter = (settings: ServerSettings, value: string) => unknown;
-
-/** `names`: an option, then others that mean the same. `-port n`: with a value. */
-function row(names: string, help: string, set: Setter): SServerOption[] {
-  return named(names, help, { set });
-}
-
-const already = (names: string, why: string): SServerOption[] =>
-  named(names, "accepted without effect", { already: why });
-const refused = (names: string, why: string): SServerOption[] =>
-  named(names, "refused", { refused: why });
-
-function named(names: string, help: string, fate: OptionFate): SServerOption[] {
-  return names.split(" | ").map((one, i, all) => {
-    const [name = "", value] = one.split(" ");
-    const [first = ""] = all[0]?.split(" ") ?? [];
-    const text = i === 0 || "already" in fate || "refused" in fate ? help : `the same as ${first}`;
-    return { name, ...(value === undefined ? {} : { value }), help: text, ...fate };
-  });
-}
-
-/** A whole number. Larger ones become `max`. */
-export function atMost(name: string, text: string, max: number, min = 0): number {
-  const n = /^[0-9]{1,10}$/.test(text) ? Number(text) : NaN;
-  if (n >= min) return Math.min(n, max);
-  throw new UsageError(`option ${name} needs a number from ${min} on, not '${text}'`);
-}
+import { already, refused, row, type SServerGroup } from "./s_server_kinds.ts";
+import { accept, atMost, form, only, versionNamed } from "./s_server_values.ts";
 
 /** The largest VERIFYDEPTH. */
 const MAX_DEPTH = 100;
 const MAX_CONNECTIONS = 1_000_000;
-
-const only = (version: TlsVersion) => (s: ServerSettings): void => {
-  s.minVersion = s.maxVersion = version;
-};
-
-const VERSION_NAMES: Readonly<Record<string, TlsVersion>> = {
-  "TLSv1": "TLSv1",
-  "TLSv1.0": "TLSv1",
-  "TLSv1.1": "TLSv1.1",
-  "TLSv1.2": "TLSv1.2",
-  "TLSv1.3": "TLSv1.3",
-};
-
-function versionNamed(name: string, text: string): TlsVersion | undefined {
-  const version = Object.hasOwn(VERSION_NAMES, text) ? VERSION_NAMES[text] : undefined;
-  if (version !== undefined || text === "None") return version;
-  throw new UsageError(
-    `option ${name} needs TLSv1, TLSv1.1, TLSv1.2, TLSv1.3 or None, not '${text}'`,
-  );
-}
-
-/** -accept [host:]port; `*` and an empty host are all addresses. */
-function accept(s: ServerSettings, value: string): void {
-  const [, host = "", port = ""] = /^(?:(.*):)?([^:]+)$/.exec(value) ?? [];
-  if (port === "") throw new UsageError(`option -accept needs [host:]port, not '${value}'`);
-  s.port = port;
-  s.host = host === "" || host === "*" ? ":0" : host;
-}
-
-/** The form of a file is recognized; PKCS #12 and engines are not supported. */
-function form(name: string) {
-  return (_s: ServerSettings, value: string): void => {
-    if (/^(PEM|DER|P|D|pem|der)$/.test(value)) return;
-    throw new UsageError(
-      `unable to honour ${name} ${value}: files are read in PEM or DER form`,
-      "convert the file: openssl pkcs12 -in FILE -nodes -out FILE.pem",
-    );
-  };
-}
 
 const SIGALGS = "BoringSSL (Bun) and rustls (Deno) are not told which signature algorithms to use";
 const PSK = "neither Bun nor Deno hands pre-shared keys to its TLS library";

@@ -1,6 +1,7 @@
-/** Kinds of options for the tables of all commands: flags, texts, numbers and words, and the errors
- *  for their values. */
+/** Kinds of options for the tables of all commands: flags, texts, numbers, words and networks, and
+ *  the errors for their values. */
 
+import { type Network, parseNetwork } from "../codec/ip.ts";
 import { UsageError } from "../errors.ts";
 import type { Option } from "./getopt.ts";
 
@@ -77,4 +78,26 @@ export function oneWord<T extends string>(name: string, value: string, words: re
 export function badValue(name: string, value: string, wanted: string): UsageError {
   const what = name.startsWith("$") ? name : `option ${name}`;
   return new UsageError(`${what} needs ${wanted}, not '${value}'`);
+}
+
+/** True for a name that useradd(8) accepts. Some systems also allow capitals, dots and a final
+ *  dollar sign. */
+export function isName(text: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/.test(text);
+}
+
+/** Parses `10.0.0.0/8` or an address. Throws `UsageError`. */
+export function network(name: string, text: string): Network {
+  try {
+    return parseNetwork(text);
+  } catch {
+    throw badValue(name, text, "networks such as 10.0.0.0/8,2001:db8::/32");
+  }
+}
+
+/** A text that fits into the system's buffer of a new connection, so that sending it never waits.
+ *  Throws `UsageError`. */
+export function shortText(name: string, text: string): string {
+  if (new TextEncoder().encode(text).length <= MAX.banner) return text;
+  throw badValue(name, `${text.slice(0, 20)}...`, `at most ${MAX.banner} bytes`);
 }

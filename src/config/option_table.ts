@@ -2,11 +2,19 @@
  *  --help, completions and a test of the documents read this table. */
 
 import os from "node:os";
-import { type Network, parseNetwork } from "../codec/ip.ts";
 import { EXPECTED_FORM, parseMetricsAddress } from "./metrics_address.ts";
 import { type Options, PAGES, SHELLS } from "./options.ts";
 import type { OptionGroup } from "./getopt.ts";
-import { badValue, MAX, oneWord, optionKinds, wholeNumber } from "./option_kinds.ts";
+import {
+  badValue,
+  isName,
+  MAX,
+  network,
+  oneWord,
+  optionKinds,
+  shortText,
+  wholeNumber,
+} from "./option_kinds.ts";
 
 const { flag, text, number, seconds } = optionKinds<Options>();
 
@@ -292,25 +300,3 @@ export const OPTIONS: readonly OptionGroup<Options>[] = [
     ],
   },
 ];
-
-/** True for a name that useradd(8) accepts. Some systems also allow capitals, dots and a final
- *  dollar sign. */
-function isName(text: string): boolean {
-  return /^[A-Za-z_][A-Za-z0-9_.-]{0,63}\$?$/.test(text);
-}
-
-/** Parses `10.0.0.0/8` or an address. Throws `UsageError`. */
-export function network(name: string, text: string): Network {
-  try {
-    return parseNetwork(text);
-  } catch {
-    throw badValue(name, text, "networks such as 10.0.0.0/8,2001:db8::/32");
-  }
-}
-
-/** A text that fits into the system's buffer of a new connection, so that sending it never waits.
- *  Throws `UsageError`. */
-export function shortText(name: string, text: string): string {
-  if (new TextEncoder().encode(text).length <= MAX.banner) return text;
-  throw badValue(name, `${text.slice(0, 20)}...`, `at most ${MAX.banner} bytes`);
-}

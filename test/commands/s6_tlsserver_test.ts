@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { parseS6 } from "../../src/commands/s6_tlsserver.ts";
-import { s6Defaults, serverOptions } from "../../src/commands/s6_tlsserver_options.ts";
+import { s6Defaults, serverOptions } from "../../src/commands/s6_tlsserver_settings.ts";
 import type { Options } from "../../src/config/options.ts";
 import type { Env } from "../../src/config/variables.ts";
 import { inheritedByPrograms, serverSettings } from "../../src/config/variables_of_s6.ts";

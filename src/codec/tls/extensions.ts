@@ -1,8 +1,7 @@
 /** Shows the content of an extension as text: one string for each value (RFC 8446 4.2; the readers
  *  name other sources). Pure: no I/O. Text of the peer is printable ASCII in the result. */
 
-import { DecodeError, hex, latin1, Reader } from "../bytes.ts";
-import { printable } from "../printable.ts";
+import { DecodeError, Reader } from "../bytes.ts";
 import {
   CERTIFICATE_COMPRESSIONS,
   CERTIFICATE_STATUS_TYPES,
@@ -14,13 +13,22 @@ import {
   PSK_MODES,
   signatureScheme,
 } from "./algorithms.ts";
-import { numberList } from "./hello.ts";
+import {
+  bytesText,
+  either,
+  hexText,
+  listOf,
+  nameIn,
+  noContent,
+  peerText,
+  type Place,
+  rawBytes,
+  type ReadExtension,
+  size,
+  vectors,
+} from "./extension_values.ts";
 import { isGreaseMode } from "./grease.ts";
 import { EXTENSIONS, named, type NumberNames, TLS_VERSIONS } from "./registry.ts";
-
-/** The message that contains an extension. It determines the format of the extension. `answer`: any
- *  other message of a server. */
-export type Place = "client hello" | "retry request" | "ticket" | "answer";
 
 /** An extension as text. */
 export interface ExtensionView {
@@ -35,92 +43,40 @@ export interface ExtensionView {
   readonly malformed?: string;
 }
 
-/** Maximum number of bytes of one value that are shown in hexadecimal. */
-const MAX_HEX = 64;
-/** Maximum number of characters of a text of the peer that are shown. */
-const MAX_TEXT = 255;
-
-/** The number of bytes, `1 byte` or `32 bytes`. */
-export const size = (count: number): string => `${count} ${count === 1 ? "byte" : "bytes"}`;
-
-/** The bytes in hexadecimal; the rest of a long value is left out. */
-function hexText(bytes: Uint8Array): string {
-  return hex(bytes.subarray(0, MAX_HEX)) + (bytes.length > MAX_HEX ? "..." : "");
-}
-
-/** The number of bytes, and the bytes in hexadecimal. */
-export function bytesText(bytes: Uint8Array): string {
-  return bytes.length === 0 ? "empty" : `${size(bytes.length)}: ${hexText(bytes)}`;
-}
-
-/** Text of the peer, shortened and without characters that could forge a line. */
-function text(bytes: Uint8Array): string {
-  const cut = bytes.length > MAX_TEXT ? "..." : "";
-  return printable(latin1(bytes.subarray(0, MAX_TEXT))) + cut;
-}
-
-type Read = (body: Reader, place: Place) => string[];
-
-const nothing: Read = () => [];
-const raw: Read = (body) => body.left === 0 ? [] : [hexText(body.take(body.left, "data"))];
-
-/** A list of numbers after its length. */
-function list(lengthWidth: 1 | 2, width: 1 | 2, show: (value: number) => string): Read {
-  return (body) => numberList(body.inner(lengthWidth, "list"), width, "value").map(show);
-}
-
-const from = (registry: NumberNames, digits?: 2 | 4) => (value: number): string =>
-  named(registry[value], value, digits);
-
-/** `inHello` is the form in a ClientHello, `inAnswer` that in a message of the server. */
-function either(inHello: Read, inAnswer: Read): Read {
-  return (body, place) => (place === "client hello" ? inHello : inAnswer)(body, place);
-}
-
-/** A list of vectors after its length. */
-function vectors(lengthWidth: 1 | 2, width: 1 | 2, show: (bytes: Uint8Array) => string): Read {
-  return (body) => {
-    const items = body.inner(lengthWidth, "list");
-    const found: string[] = [];
-    while (items.left > 0) found.push(show(items.vector(width, "value")));
-    return found;
-  };
-}
-
-const group = from(GROUPS);
-const version = from(TLS_VERSIONS, 4);
-const certificateType = from(CERTIFICATE_TYPES);
+const group = nameIn(GROUPS);
+const version = nameIn(TLS_VERSIONS, 4);
+const certificateType = nameIn(CERTIFICATE_TYPES);
 
 /** RFC 6066 3. A server answers with an empty body. */
-const serverName: Read = (body) => {
+const serverName: ReadExtension = (body) => {
   if (body.left === 0) return [];
   const names = body.inner(2, "server name list");
   const found: string[] = [];
   while (names.left > 0) {
     const type = names.u8("server name type");
-    const name = text(names.vector(2, "server name"));
+    const name = peerText(names.vector(2, "server name"));
     found.push(type === 0 ? name : `type ${type}: ${name}`);
   }
   return found;
 };
 
 /** RFC 6066 4. */
-const maxFragment: Read = (body) => {
+const maxFragment: ReadExtension = (body) => {
   const code = body.u8("code");
   return [code >= 1 && code <= 4 ? `${2 ** (8 + code)} bytes` : `unknown (${code})`];
 };
 
 /** RFC 6066 8. */
-const statusRequest: Read = (body, place) => {
+const statusRequest: ReadExtension = (body, place) => {
   if (place !== "client hello" && body.left === 0) return [];
   return [
-    from(CERTIFICATE_STATUS_TYPES)(body.u8("type")),
+    nameIn(CERTIFICATE_STATUS_TYPES)(body.u8("type")),
     `responder ids: ${bytesText(body.vector(2, "responder ids"))}`,
     `request extensions: ${bytesText(body.vector(2, "request extensions"))}`,
   ];
 };
 
-const keyShare: Read = (body, place) => {
+const keyShare: ReadExtension = (body, place) => {
   if (place === "retry request") return [`selected group: ${group(body.u16("group"))}`];
   const shares = place === "client hello" ? body.inner(2, "key shares") : body;
   const found: string[] = [];
@@ -131,7 +87,7 @@ const keyShare: Read = (body, place) => {
   return found;
 };
 
-const preSharedKey: Read = (body, place) => {
+const preSharedKey: ReadExtension = (body, place) => {
   if (place !== "client hello") return [`selected identity: ${body.u16("selected identity")}`];
   const found: string[] = [];
   const identities = body.inner(2, "identities");
@@ -144,27 +100,27 @@ const preSharedKey: Read = (body, place) => {
   return found;
 };
 
-const supportedVersions: Read = (body, place) =>
-  place === "client hello" ? list(1, 2, version)(body, place) : [version(body.u16("version"))];
+const supportedVersions: ReadExtension = (body, place) =>
+  place === "client hello" ? listOf(1, 2, version)(body, place) : [version(body.u16("version"))];
 
-const earlyData: Read = (body, place) =>
+const earlyData: ReadExtension = (body, place) =>
   place === "ticket" ? [`at most ${size(body.u32("size"))}`] : [];
 
-const pskModes: Read = list(
+const pskModes: ReadExtension = listOf(
   1,
   1,
   (mode) => isGreaseMode(mode) ? `GREASE (${mode})` : named(PSK_MODES[mode], mode),
 );
 
 /** RFC 9849 5 and 7. */
-const encryptedHello: Read = (body, place) => {
+const encryptedHello: ReadExtension = (body, place) => {
   if (place === "retry request") {
     return [`confirmation: ${bytesText(body.take(8, "confirmation"))}`];
   }
-  if (place !== "client hello") return raw(body, place);
+  if (place !== "client hello") return rawBytes(body, place);
   const type = body.u8("type");
   if (type === 1) return ["inner"];
-  if (type !== 0) return [`unknown (${type})`, ...raw(body, place)];
+  if (type !== 0) return [`unknown (${type})`, ...rawBytes(body, place)];
   const kdf = body.u16("KDF");
   const aead = body.u16("AEAD");
   return [
@@ -178,8 +134,8 @@ const encryptedHello: Read = (body, place) => {
 };
 
 /** RFC 5764 4.1.1. */
-const useSrtp: Read = (body, place) => [
-  ...list(2, 2, (profile) => `profile 0x${profile.toString(16).padStart(4, "0")}`)(body, place),
+const useSrtp: ReadExtension = (body, place) => [
+  ...listOf(2, 2, (profile) => `profile 0x${profile.toString(16).padStart(4, "0")}`)(body, place),
   `MKI: ${bytesText(body.vector(1, "MKI"))}`,
 ];
 
@@ -193,7 +149,7 @@ function varint(body: Reader, field: string): number {
   return value;
 }
 
-const quicParameters: Read = (body) => {
+const quicParameters: ReadExtension = (body) => {
   const found: string[] = [];
   while (body.left > 0) {
     const id = varint(body, "parameter");
@@ -204,7 +160,7 @@ const quicParameters: Read = (body) => {
 };
 
 /** draft-ietf-tls-tlsflags: bits are numbered from the lowest one of the first byte. */
-const tlsFlags: Read = (body) => {
+const tlsFlags: ReadExtension = (body) => {
   const bits: string[] = [];
   body.vector(1, "flags").forEach((byte, i) => {
     for (let bit = 0; bit < 8; bit++) if (byte >> bit & 1) bits.push(`flag ${i * 8 + bit}`);
@@ -213,60 +169,60 @@ const tlsFlags: Read = (body) => {
 };
 
 /** RFC 9149 2: a client sends two counts, a server one. */
-const ticketRequest: Read = (body, place) =>
+const ticketRequest: ReadExtension = (body, place) =>
   place === "client hello"
     ? [`new session: ${body.u8("new session")}`, `resumption: ${body.u8("resumption")}`]
     : [`expected: ${body.u8("expected")}`];
 
 /** RFC 7685 3. */
-const padding: Read = (body) => {
+const padding: ReadExtension = (body) => {
   const bytes = body.take(body.left, "padding");
   return bytes.every((byte) => byte === 0) ? [] : [bytesText(bytes)];
 };
 
-const signatures = list(2, 2, signatureScheme);
+const signatures = listOf(2, 2, signatureScheme);
 const certificateTypes = either(
-  list(1, 1, certificateType),
+  listOf(1, 1, certificateType),
   (body) => [certificateType(body.u8("type"))],
 );
-const protocols = vectors(2, 1, text);
+const protocols = vectors(2, 1, peerText);
 
-const READERS: Readonly<Record<number, Read>> = {
+const READERS: Readonly<Record<number, ReadExtension>> = {
   0: serverName,
   1: maxFragment,
-  2: nothing,
-  4: nothing,
+  2: noContent,
+  4: noContent,
   5: statusRequest,
   9: certificateTypes,
-  10: list(2, 2, group),
-  11: list(1, 1, from(POINT_FORMATS)),
-  12: (body) => [text(body.vector(1, "identity"))],
+  10: listOf(2, 2, group),
+  11: listOf(1, 1, nameIn(POINT_FORMATS)),
+  12: (body) => [peerText(body.vector(1, "identity"))],
   13: signatures,
   14: useSrtp,
-  15: (body) => [from(HEARTBEAT_MODES)(body.u8("mode"))],
+  15: (body) => [nameIn(HEARTBEAT_MODES)(body.u8("mode"))],
   16: protocols,
-  18: either(nothing, vectors(2, 2, bytesText)),
+  18: either(noContent, vectors(2, 2, bytesText)),
   19: certificateTypes,
   20: certificateTypes,
   21: padding,
-  22: nothing,
-  23: nothing,
+  22: noContent,
+  23: noContent,
   24: (body) => [
     `version ${body.u8("major")}.${body.u8("minor")}`,
-    ...list(1, 1, (value) => `key parameters ${value}`)(body, "answer"),
+    ...listOf(1, 1, (value) => `key parameters ${value}`)(body, "answer"),
   ],
-  27: list(1, 2, from(CERTIFICATE_COMPRESSIONS)),
+  27: listOf(1, 2, nameIn(CERTIFICATE_COMPRESSIONS)),
   28: (body) => [size(body.u16("limit"))],
-  33: nothing,
+  33: noContent,
   34: signatures,
-  35: raw,
+  35: rawBytes,
   41: preSharedKey,
   42: earlyData,
   43: supportedVersions,
   44: (body) => [bytesText(body.vector(2, "cookie"))],
   45: pskModes,
   47: vectors(2, 2, bytesText),
-  49: nothing,
+  49: noContent,
   50: signatures,
   51: keyShare,
   54: (body) => [bytesText(body.vector(1, "connection id"))],
@@ -274,16 +230,16 @@ const READERS: Readonly<Record<number, Read>> = {
   56: (body) => [bytesText(body.vector(1, "session id"))],
   57: quicParameters,
   58: ticketRequest,
-  61: nothing,
+  61: noContent,
   62: tlsFlags,
-  0xfd00: list(1, 2, from(EXTENSIONS)),
+  0xfd00: listOf(1, 2, nameIn(EXTENSIONS)),
   0xfe0d: encryptedHello,
   0xff01: (body) => [bytesText(body.vector(1, "verify data"))],
-  13172: either(nothing, raw),
+  13172: either(noContent, rawBytes),
   17513: protocols,
   17613: protocols,
-  30032: raw,
-  0xca34: either(vectors(2, 1, bytesText), raw),
+  30032: rawBytes,
+  0xca34: either(vectors(2, 1, bytesText), rawBytes),
 };
 
 /** Shows an extension as text. Never throws. Extensions without a reader show their bytes. */
@@ -291,7 +247,7 @@ export function viewExtension(type: number, body: Uint8Array, place: Place): Ext
   const view = { type, name: named(EXTENSIONS[type], type), length: body.length };
   const reader = new Reader(body, "extension");
   try {
-    const values = (READERS[type] ?? raw)(reader, place);
+    const values = (READERS[type] ?? rawBytes)(reader, place);
     reader.end("end");
     return { ...view, values };
   } catch (error) {

@@ -4,7 +4,8 @@
 import { hex, latin1 } from "../bytes.ts";
 import { printable } from "../printable.ts";
 import type { TlsEvent } from "./conversation.ts";
-import { type ExtensionView, size } from "./extensions.ts";
+import { size } from "./extension_values.ts";
+import type { ExtensionView } from "./extensions.ts";
 import type { MessageView } from "./messages.ts";
 import { CONTENT_TYPES, named, TLS_VERSIONS } from "./registry.ts";
 

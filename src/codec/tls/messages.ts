@@ -11,7 +11,8 @@ import {
   signatureScheme,
 } from "./algorithms.ts";
 import { cipherSuite } from "./cipher_suites.ts";
-import { bytesText, type ExtensionView, type Place, viewExtension } from "./extensions.ts";
+import { bytesText, type Place } from "./extension_values.ts";
+import { type ExtensionView, viewExtension } from "./extensions.ts";
 import {
   type Extension,
   numberList,

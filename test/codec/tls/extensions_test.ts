@@ -3,7 +3,8 @@
 import { assertEquals, assertMatch, assertNotMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { hex } from "../../../src/codec/bytes.ts";
-import { type Place, viewExtension } from "../../../src/codec/tls/extensions.ts";
+import type { Place } from "../../../src/codec/tls/extension_values.ts";
+import { viewExtension } from "../../../src/codec/tls/extensions.ts";
 import { readClientHello } from "../../../src/codec/tls/hello.ts";
 import { EXTENSIONS } from "../../../src/codec/tls/registry.ts";
 import { bodyOf, RECORDED } from "./samples.ts";
