@@ -13,7 +13,6 @@ import {
   LocalLimiter,
   parseLimit,
   parseRate,
-  UNCOUNTED,
 } from "./admit/limits.ts";
 import type { AccessLooks } from "./admit/access_rules.ts";
 import { RuleBook, type Rules } from "./admit/rulebook.ts";
@@ -145,7 +144,7 @@ export async function assemble(
   contexts.warnOfDhFile();
   const limiter = canLimit(options, env)
     ? new LocalLimiter({ programs: options.concurrency, now: () => performance.now() })
-    : UNCOUNTED;
+    : undefined;
   const { rules, earlyRules } = await makeRules(options, from, runtime, overrides);
   const direct = new DirectPrograms(
     runtime,

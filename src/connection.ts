@@ -31,12 +31,18 @@ export interface Counted {
   release(): void;
 }
 
+/** Something that may be given up while it waits. `signal` is read only if it must wait: making an
+ *  AbortController costs time. */
+export interface Cancellable {
+  readonly signal: AbortSignal;
+}
+
 /** A connection's slot, one of -c, as the stages use it (program/slots.ts). */
 export interface ConnectionSlot {
   /** Secures the slot for the program: it can no longer be taken away for another connection. If it
-   *  has been, waits for another slot; otherwise returns undefined. Rejects when `signal`
-   *  aborts. */
-  secure(signal: AbortSignal): Promise<void> | undefined;
+   *  has been, waits for another slot; otherwise returns undefined. Rejects when the signal of
+   *  `conn` aborts. */
+  secure(conn: Cancellable): Promise<void> | undefined;
   /** Marks the slot as used by a running program. */
   run(): void;
   /** Ends this object without freeing the slot, which is counted elsewhere from now on. */

@@ -114,12 +114,9 @@ export class Log {
   /** `running/limit/per-IP limit` */
   status(running: number, limit: number, perIp: number): void {
     if (this.#s6) return this.#foreign(this.#s6.status(running, limit));
-    this.#line(2, `status: ${running}/${limit}/${perIp}`, () => ({
-      event: "status",
-      running,
-      limit,
-      perIp,
-    }));
+    if (!this.#shows(2)) return;
+    const facts = () => ({ event: "status", running, limit, perIp });
+    this.#print({ text: `status: ${running}/${limit}/${perIp}`, facts });
   }
 
   /** `limit`: how many connections the address may have. */
@@ -129,20 +126,16 @@ export class Log {
       const count = others === undefined ? undefined : others + 1;
       return this.#foreign(this.#s6.accepted(pid, conn.remote, count, limit));
     }
-    this.#line(
-      2,
-      `pid ${pid} from ${conn.remote.ip}`,
-      () => ({ event: "pid", pid, ...ends(conn) }),
-    );
+    if (!this.#shows(2)) return;
+    const facts = () => ({ event: "pid", pid, ...ends(conn) });
+    this.#print({ text: `pid ${pid} from ${conn.remote.ip}`, facts });
   }
 
   ok(pid: number, conn: Connection): void {
     if (this.#s6) return this.#foreign(this.#s6.admitted(pid, conn.remote));
-    this.#line(2, `ok ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)}`, () => ({
-      event: "ok",
-      pid,
-      ...ends(conn),
-    }));
+    if (!this.#shows(2)) return;
+    const facts = () => ({ event: "ok", pid, ...ends(conn) });
+    this.#print({ text: `ok ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)}`, facts });
   }
 
   /** `pid` is that of the process that refused the connection: no program was started. */
@@ -245,11 +238,9 @@ export class Log {
     if (this.#s6) {
       return this.#foreign(this.#s6.ended(pid, status, conn?.reservation?.left, limit));
     }
-    this.#line(
-      2,
-      `ended by ${pid} status ${status ?? "unknown"}`,
-      () => ({ event: "ended", pid, status: status ?? null }),
-    );
+    if (!this.#shows(2)) return;
+    const facts = () => ({ event: "ended", pid, status: status ?? null });
+    this.#print({ text: `ended by ${pid} status ${status ?? "unknown"}`, facts });
   }
 
   /** Returns the same log, but silent while `muted` returns true. */

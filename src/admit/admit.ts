@@ -14,13 +14,15 @@ import {
   parseLimit,
   parseRate,
   type Reservation,
+  UNCOUNTED,
 } from "./limits.ts";
 import { type LookupServices, resolveEnds } from "./lookups.ts";
 import type { RuleResult, Rules } from "./rulebook.ts";
 
 export interface AdmitServices extends LookupServices {
   log: Log;
-  limiter: ConnectionLimiter;
+  /** Undefined if no limit can be set. */
+  limiter: ConnectionLimiter | undefined;
   /** MAXCONIP and MAXCONRATE of the server's environment. */
   limits: ConnectionLimits;
   /** MAXCONNET of the server's environment, for every network rule that does not set it. */
@@ -40,15 +42,10 @@ export async function admit(
   conn: Connection,
   services: AdmitServices,
 ): Promise<Denial | undefined> {
-  const denial = await decide(conn, services);
-  const greeted = services.earlyBanner !== undefined && conn.reservation !== undefined;
-  if (denial && greeted && conn.givenUp === undefined) await dismiss(conn.socket);
-  return denial;
-}
-
-async function decide(conn: Connection, services: AdmitServices): Promise<Denial | undefined> {
   const { limiter, log } = services;
-  const reserved = await limiter.take(addressKey(parseIp(conn.remote.ip)), services.limits);
+  const reserved = limiter
+    ? await limiter.take(addressKey(parseIp(conn.remote.ip)), services.limits)
+    : UNCOUNTED;
   if (!("release" in reserved)) {
     log.connectionLimit(
       reserved.by === "rate" ? "rate" : "connection",
@@ -58,7 +55,18 @@ async function decide(conn: Connection, services: AdmitServices): Promise<Denial
     return { kind: "limit", ...reserved };
   }
   conn.reservation = reserved;
-  if (services.earlyBanner) conn.socket.write(services.earlyBanner);
+  if (!services.earlyBanner) return await decide(conn, services, reserved);
+  conn.socket.write(services.earlyBanner);
+  const denial = await decide(conn, services, reserved);
+  if (denial && conn.givenUp === undefined) await dismiss(conn.socket);
+  return denial;
+}
+
+async function decide(
+  conn: Connection,
+  services: AdmitServices,
+  reserved: Reservation,
+): Promise<Denial | undefined> {
   let decided = false;
   if (services.earlyRules) {
     const early = await applyResult(
@@ -70,7 +78,8 @@ async function decide(conn: Connection, services: AdmitServices): Promise<Denial
     if (early.denial) return early.denial;
     decided = early.explicit;
   }
-  const failed = await resolveEnds(conn, services);
+  const looked = resolveEnds(conn, services);
+  const failed = looked instanceof Promise ? await looked : looked;
   if (failed) return failed;
   if (!services.rules || decided) return undefined;
   const { ip, host, info } = conn.remote;

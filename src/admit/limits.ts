@@ -66,9 +66,9 @@ export const MAX_RATE = 10_000;
 /** The longest MAXCONRATE period: a day. */
 export const MAX_RATE_SECONDS = 86_400;
 
-/** For a server in which no limit can be set: counts nothing. */
-export const UNCOUNTED: ConnectionLimiter = { take: () => UNCOUNTED_RESERVATION };
-const UNCOUNTED_RESERVATION: Reservation = { check: () => undefined, release: () => {} };
+/** The reservation of every connection of a server in which no limit can be set: it counts
+ *  nothing. */
+export const UNCOUNTED: Reservation = { check: () => undefined, release: () => {} };
 
 export class LocalLimiter implements ConnectionLimiter {
   /** Open connections of each address, in the order of arrival. */

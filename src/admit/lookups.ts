@@ -7,6 +7,7 @@ import type { QuestionSockets } from "../dns/question_sockets.ts";
 import type { Resolver } from "../dns/resolver.ts";
 import type { Denial } from "../reason.ts";
 import { askIdent } from "./ident.ts";
+import type { MaybePromise } from "./limits.ts";
 import { type FoundName, localName, remoteName } from "./names.ts";
 
 export interface LookupOptions {
@@ -41,30 +42,59 @@ export interface LookupServices {
 /** The part of a connection that look-ups need. */
 type LookedUp = Pick<Connection, "local" | "remote" | "signal">;
 
-/** Fills in names and ident. Resolves with the denial, or undefined. Never rejects. */
-export async function resolveEnds(
+/** What ends look-ups early. `signal` is read only if a look-up begins: making it costs time. */
+type Limit = Pick<Connection, "signal">;
+
+/** Fills in names and ident. Returns the denial, or undefined; a promise of it if something is looked
+ *  up. Never rejects. */
+export function resolveEnds(
+  conn: LookedUp,
+  services: LookupServices,
+): MaybePromise<Denial | undefined> {
+  const { lookupTimeout } = services.options;
+  return lookupTimeout === undefined
+    ? ask(conn, services, conn)
+    : askWithin(lookupTimeout, conn, services);
+}
+
+async function askWithin(
+  seconds: number,
   conn: LookedUp,
   services: LookupServices,
 ): Promise<Denial | undefined> {
-  const { lookupTimeout } = services.options;
-  if (lookupTimeout === undefined) return await ask(conn, services, conn.signal);
-  const limit = new TimeLimit(conn.signal, lookupTimeout);
+  const limit = new TimeLimit(conn.signal, seconds);
   try {
-    const denial = await ask(conn, services, limit.signal);
+    const denial = await ask(conn, services, limit);
     return limit.over ? { kind: "look-up", what: "time" } : denial;
   } finally {
     limit.stop();
   }
 }
 
-async function ask(
+function ask(
   conn: LookedUp,
   services: LookupServices,
-  signal: AbortSignal,
+  limit: Limit,
+): MaybePromise<Denial | undefined> {
+  const { options } = services;
+  const ours = ownName(conn, services, limit);
+  const client = clientName(conn, services, limit);
+  if (ours instanceof Promise || client instanceof Promise) {
+    return Promise.all([ours, client]).then(([ours, client]) => {
+      const denial = setNames(conn, options, ours, client);
+      if (limit.signal.aborted) return undefined;
+      return denial || !options.ident ? denial : identify(conn, services, limit);
+    });
+  }
+  const denial = setNames(conn, options, ours, client);
+  return denial || !options.ident ? denial : identify(conn, services, limit);
+}
+
+async function identify(
+  conn: LookedUp,
+  { options, sockets }: LookupServices,
+  { signal }: Limit,
 ): Promise<Denial | undefined> {
-  const { options, sockets } = services;
-  const denial = await findNames(conn, services, signal);
-  if (denial || !options.ident) return denial;
   conn.remote.info = await askIdent(
     {
       remoteIp: conn.remote.ip,
@@ -84,35 +114,50 @@ async function ask(
 
 const UNKNOWN: FoundName = { problem: "none" };
 
-async function findNames(
-  conn: LookedUp,
+function ownName(
+  { local }: LookedUp,
   services: LookupServices,
-  signal: AbortSignal,
-): Promise<Denial | undefined> {
-  const { options, resolver, hosts } = services;
-  const known = (ip: string): FoundName | undefined => {
-    const name = hosts?.nameOf(ip);
-    if (name !== undefined) return { name };
-    const loopback = !services.asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1");
-    return loopback ? { name: "localhost" } : undefined;
-  };
-  const { local, remote } = conn;
-  const own = (): FoundName | Promise<FoundName> =>
-    local.host !== undefined
-      ? { name: local.host }
-      : (options.ownName ? known(local.ip) : undefined) ??
-        (options.ownName && services.findsOwnName
-          ? localName(local.ip, { signal }, resolver)
-          : UNKNOWN);
-  const theirs = (): FoundName | Promise<FoundName> =>
-    options.remoteName
-      ? known(remote.ip) ??
-        remoteName(remote.ip, { paranoid: options.paranoid, signal }, resolver)
-      : UNKNOWN;
-  const [ours, client] = await Promise.all([own(), theirs()]);
+  limit: Limit,
+): MaybePromise<FoundName> {
+  if (local.host !== undefined) return { name: local.host };
+  if (!services.options.ownName) return UNKNOWN;
+  return knownName(local.ip, services) ??
+    (services.findsOwnName
+      ? localName(local.ip, { signal: limit.signal }, services.resolver)
+      : UNKNOWN);
+}
+
+function clientName(
+  { remote }: LookedUp,
+  services: LookupServices,
+  limit: Limit,
+): MaybePromise<FoundName> {
+  const { remoteName: wanted, paranoid } = services.options;
+  if (!wanted) return UNKNOWN;
+  return knownName(remote.ip, services) ??
+    remoteName(remote.ip, { paranoid, signal: limit.signal }, services.resolver);
+}
+
+/** Returns a name for which the DNS is not asked. */
+function knownName(
+  ip: string,
+  { hosts, asksAboutLoopback }: LookupServices,
+): FoundName | undefined {
+  const name = hosts?.nameOf(ip);
+  if (name !== undefined) return { name };
+  const loopback = !asksAboutLoopback && (ip === "127.0.0.1" || ip === "::1");
+  return loopback ? { name: "localhost" } : undefined;
+}
+
+/** Sets the names of both ends. Returns the denial, or undefined. */
+function setNames(
+  { local, remote }: LookedUp,
+  options: LookupOptions,
+  ours: FoundName,
+  client: FoundName,
+): Denial | undefined {
   local.host = ours.name;
   remote.host = client.name;
-  if (signal.aborted) return undefined;
   if (options.deniesMismatch && client.problem === "mismatch") {
     return { kind: "look-up", what: "mismatch" };
   }

@@ -6,7 +6,7 @@ import { ConnectionError, startFailure } from "../reason.ts";
 import type { Program, Runtime } from "../runtime/runtime.ts";
 import { programEnvironment, type ProgramRequest } from "./environment.ts";
 import { type EndOptions, watchEnd } from "./program_end.ts";
-import type { ConnectionSlot, RunningProgram } from "../connection.ts";
+import type { Cancellable, ConnectionSlot, RunningProgram } from "../connection.ts";
 import type { ConnectionHandler, HandlerFacts } from "./handler.ts";
 import type { Slots } from "./slots.ts";
 
@@ -23,8 +23,8 @@ export interface Programs {
   /** Every slot is taken, by a program or by a handshake. */
   readonly full: boolean;
   /** Returns a free slot, or a promise of one if all are taken; callers are served in order.
-   *  Rejects when `signal` aborts. */
-  slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot>;
+   *  Rejects when the signal of `conn` aborts. */
+  slot(conn: Cancellable): ConnectionSlot | Promise<ConnectionSlot>;
   /** Starts the program in a slot secured by `ConnectionSlot.secure`. The slot becomes free when
    *  the program has been reaped. Rejects when `signal` aborts, or with `ConnectionError`; the
    *  caller must then release the slot. */
@@ -66,8 +66,8 @@ export class DirectPrograms implements Programs {
     return this.slots.full;
   }
 
-  slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> {
-    return this.slots.takeNow() ?? this.slots.take(signal);
+  slot(conn: Cancellable): ConnectionSlot | Promise<ConnectionSlot> {
+    return this.slots.takeNow() ?? this.slots.take(conn.signal);
   }
 
   async start(request: ProgramRequest, slot: ConnectionSlot): Promise<Program> {

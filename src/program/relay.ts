@@ -104,11 +104,15 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
     output.take(new ProgramOutput(this));
     exited.then((status) => this.#exited(status));
     channel.resume();
+    // A banner that fills the socket's buffer pauses the program's output, as any other write does.
+    if (!text || this.#greet(text)) output.resume();
+    else this.full = true;
+  }
+
+  #greet(text: string): boolean {
     const banner = new TextEncoder().encode(text);
     this.#traffic.sent += banner.length;
-    // A banner that fills the socket's buffer pauses the program's output, as any other write does.
-    if (banner.length === 0 || channel.write(banner)) output.resume();
-    else this.full = true;
+    return this.#channel.write(banner);
   }
 
   #touch(): void {

@@ -7,7 +7,7 @@
  *  So when no slot is free, a handshake keeps its slot for one second only. It goes on without a
  *  slot, and when it is done it waits for another one, at the head of the queue. */
 
-import type { ConnectionSlot } from "../connection.ts";
+import type { Cancellable, ConnectionSlot } from "../connection.ts";
 import { abortError } from "../reason.ts";
 
 /** How long a handshake keeps its slot when no other slot is free, in milliseconds. Enough for the
@@ -32,9 +32,9 @@ export class Slot implements ConnectionSlot {
   }
 
   /** See `ConnectionSlot`: to be called when the handshake is done. */
-  secure(signal: AbortSignal): Promise<void> | undefined {
+  secure(conn: Cancellable): Promise<void> | undefined {
     if (this.#state === "takenAway") {
-      return this.slots.take(signal, true).then((other) => {
+      return this.slots.take(conn.signal, true).then((other) => {
         this.#state = "secured";
         other.transfer();
       });

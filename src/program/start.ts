@@ -28,8 +28,8 @@ export async function start(
   channel?: TlsChannel,
 ): Promise<RunningProgram> {
   const { options, programs, handler } = services;
-  const slot = conn.slot ??= await programs.slot(conn.signal);
-  const kept = slot.secure(conn.signal);
+  const slot = conn.slot ??= await programs.slot(conn);
+  const kept = slot.secure(conn);
   if (kept) {
     channel?.stream.pause(); // so that a waiting client fills no memory here
     await kept;

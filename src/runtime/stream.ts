@@ -68,9 +68,10 @@ const MIN_FREED = 16384;
  *  The next chunk then gets the same memory, which is still in the processor's cache. On Deno, V8
  *  otherwise gathers 64 MB of such chunks, and under load it collects thirty times a second. Only a
  *  chunk that fills its whole buffer is freed. */
-export function free({ buffer, byteLength }: Uint8Array): void {
-  if (byteLength < MIN_FREED || byteLength !== buffer.byteLength) return;
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+export function free(chunk: Uint8Array): void {
+  if (chunk.byteLength < MIN_FREED) return; // before `buffer`, for which Bun makes an object
+  const { buffer } = chunk;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0);
 }
 
 /** Drops all events. */

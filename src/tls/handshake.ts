@@ -6,7 +6,7 @@
  *  turn); with many clients at once the first would wait for seconds. A client that sends nothing
  *  costs no TLS state. */
 
-import type { Connection, ConnectionSlot } from "../connection.ts";
+import type { Cancellable, Connection, ConnectionSlot } from "../connection.ts";
 import type { Options } from "../config/options.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
 import { type Reason, reasonOf, sentNothing } from "../reason.ts";
@@ -65,7 +65,7 @@ export interface HandshakeServices {
   handshakes: HandshakeQueue;
   /** With --trace. */
   trace: Trace | undefined;
-  programs: { slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> };
+  programs: { slot(conn: Cancellable): ConnectionSlot | Promise<ConnectionSlot> };
   /** The handler that serves in place of a program. */
   handler: { readonly needs: "nothing" | "session" | "hello" } | undefined;
 }
@@ -93,7 +93,7 @@ export async function secure(
     const prepared = names.select(conn.variables, auth, first);
     if ("alert" in prepared) throw await refuse(conn, prepared, tap);
     if (!conn.program) {
-      const slot = services.programs.slot(conn.signal);
+      const slot = services.programs.slot(conn);
       if (slot instanceof Promise) {
         clock.stop();
         conn.slot = await slot;

@@ -48,7 +48,7 @@ test("programs are counted from their start to their end", () => {
   const slots = new Slots(2);
   const slot = taken(slots);
   assertThrows(() => slot.run(), Error, /without a slot/);
-  assertStrictEquals(slot.secure(never), undefined);
+  assertStrictEquals(slot.secure({ signal: never }), undefined);
   assertStrictEquals(slots.running, 0);
   slot.run();
   assertStrictEquals(slots.running, 1);
@@ -74,7 +74,7 @@ test("while no slot is free, a handshake keeps its slot for a second, a program 
   };
   const slots = new Slots(2, () => now);
   const program = taken(slots);
-  program.secure(never);
+  program.secure({ signal: never });
   program.run();
   pass(500);
   const slow = taken(slots);
@@ -91,7 +91,7 @@ test("while no slot is free, a handshake keeps its slot for a second, a program 
   assertStrictEquals(slow.takenAway, true);
   // When it has completed its handshake, it gets the next free slot, before others that wait.
   const third = slots.take(never).then(() => order.push("third"));
-  const kept = slow.secure(never)?.then(() => order.push("slow"));
+  const kept = slow.secure({ signal: never })?.then(() => order.push("slow"));
   second.release();
   await kept;
   assertEquals(order, ["next", "slow"]);

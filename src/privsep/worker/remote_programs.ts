@@ -6,7 +6,7 @@ import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
 import type { ConnectionHandler, HandlerFacts } from "../../program/handler.ts";
 import { occupy, type Programs } from "../../program/programs.ts";
-import type { ConnectionSlot, RunningProgram } from "../../connection.ts";
+import type { Cancellable, ConnectionSlot, RunningProgram } from "../../connection.ts";
 import { abortError, ConnectionError, startFailure } from "../../reason.ts";
 import { Slots } from "../../program/slots.ts";
 import { closeAll, PIPE_ENDS } from "../../runtime/program_pipes.ts";
@@ -77,8 +77,8 @@ export class RemotePrograms implements Programs {
     return this.#none && this.#slots.full;
   }
 
-  slot(signal: AbortSignal): ConnectionSlot | Promise<ConnectionSlot> {
-    return this.#slots.takeNow() ?? this.#slots.take(signal);
+  slot(conn: Cancellable): ConnectionSlot | Promise<ConnectionSlot> {
+    return this.#slots.takeNow() ?? this.#slots.take(conn.signal);
   }
 
   /** Asks the monitor for as many slots as handshakes wait here. */
