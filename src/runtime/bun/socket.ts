@@ -23,6 +23,9 @@ import {
 
 const NOTHING = new Uint8Array(0);
 
+/** Milliseconds for the last bytes of a tapped connection. */
+const LAST_BYTES = 1000;
+
 /** A connection. */
 class BunSocket extends BunTlsCarrier implements ClientSocket {
   readonly local: Address;
@@ -99,8 +102,11 @@ class BunSocket extends BunTlsCarrier implements ClientSocket {
   }
 
   override destroy(): void {
-    super.destroy();
-    this.#carrier?.destroy();
+    if (!this.#carrier) return super.destroy();
+    this.#carrier.destroy();
+    // The last bytes of TLS, such as an alert, are still on their way through the pair: join.ts closes
+    // the connection behind them.
+    setTimeout(() => super.destroy(), LAST_BYTES);
   }
 
   override abort(): void {
