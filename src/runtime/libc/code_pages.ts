@@ -2,8 +2,8 @@
  *  needed later, and the kernel maps 64 KB for each page that is touched. Pages taken out of the
  *  process stay in the page cache and are mapped again when they are used. */
 
-import fs from "node:fs";
 import type { Caller } from "./call.ts";
+import type { DescriptorCalls } from "./descriptors.ts";
 
 export interface CodePageCalls {
   /** Finds the executable's code in memory. Call it while /proc can be read. Returns a function that
@@ -32,11 +32,14 @@ export function unchangedMappings(maps: string): Range[] {
   });
 }
 
+/** Bytes read of the list of mappings, at most. */
+const MAX_LIST = 4 << 20;
+
 /** The calls, made through `c`. */
-export function codePageCalls(c: Caller): CodePageCalls {
+export function codePageCalls(c: Caller, descriptors: Files): CodePageCalls {
   return {
     codePages() {
-      const ranges = c.abi.os === "linux" ? unchangedMappings(ownMaps()) : [];
+      const ranges = c.abi.os === "linux" ? unchangedMappings(ownMaps(descriptors)) : [];
       return () => {
         // A failure changes nothing: the pages stay mapped.
         for (const { from, length } of ranges) c.once("madvise", from, length, MADV_DONTNEED);
@@ -45,11 +48,21 @@ export function codePageCalls(c: Caller): CodePageCalls {
   };
 }
 
-/** Returns "" if this process may not read it. */
-function ownMaps(): string {
+type Files = Pick<DescriptorCalls, "open" | "readAll" | "close">;
+
+/** Reads by libc, because Deno reads this file only with --allow-all. Returns "" without /proc. */
+function ownMaps({ open, readAll, close }: Files): string {
+  let fd: number;
   try {
-    return fs.readFileSync("/proc/self/maps", "latin1");
+    fd = open("/proc/self/maps");
   } catch {
     return "";
+  }
+  try {
+    return new TextDecoder("latin1").decode(readAll(fd, MAX_LIST));
+  } catch {
+    return "";
+  } finally {
+    close(fd);
   }
 }

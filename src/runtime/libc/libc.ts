@@ -74,7 +74,7 @@ export function makeLibc(raw: RawLibc): Libc {
     ...notifyCalls(c, descriptors),
     ...identityCalls(c),
     ...capabilityCalls(c),
-    ...codePageCalls(c),
+    ...codePageCalls(c, descriptors),
     ...sandboxCalls(c),
     ...spawnCalls(c),
   };
