@@ -123,6 +123,7 @@ const CERTIFICATES: Section = {
         "unable to start 2 workers: Deno cannot",
         "unable to set the variables of a rule for USER: Deno cannot",
         "unable to call libc: Bun cannot",
+        "unable to use sockets and pipes by their descriptors: Deno 2.0.0 cannot",
       ],
       "the runtime or its TLS library does not support the setting",
       "the second line names the remedy: another setting, a permission, or the compiled file ([deno.md](deno.md))",

@@ -1,12 +1,14 @@
 /** The Deno adapter: `Deno.listen`, `Deno.Command`, and `node:tls` over a gated stream.
  *
  *  - stream.ts     streams over what Deno reads and writes with promises
- *  - adopted.ts    streams over descriptors
+ *  - handle.ts     native handles of sockets and pipes
+ *  - adopted.ts    streams over descriptors, on these handles
  *  - socket.ts     connections
  *  - listen.ts     listeners
  *  - connect.ts    connections that this process makes
  *  - context.ts    TLS settings to a context, and the facts of a session
  *  - tls.ts        the handshake and the TLS stream
+ *  - direct_tls.ts both for a server, on the handle of native_tls.ts
  *  - words.ts      rustls's errors in our words
  *  - process.ts    programs
  *  - launch.ts     programs started by libc, with descriptors made before, and where a program is
@@ -33,6 +35,7 @@ import { connectTcp } from "./connect.ts";
 import { makeClientContext, makeContext } from "./context.ts";
 import { listenDescriptor, listenHere } from "./listen.ts";
 import { AdoptedStream } from "./adopted.ts";
+import { handles } from "./handle.ts";
 import { adoptEnds, denoLauncher } from "./launch.ts";
 import { spawnProgram } from "./process.ts";
 import { BurstCollector, collector } from "./gc.ts";
@@ -41,10 +44,16 @@ import { CONFINE_COMMAND } from "../confine.ts";
 import { Datagrams } from "./datagrams.ts";
 import { besideThis, ownExecutable } from "../own_executable.ts";
 
+/** The socket between monitor and worker. */
+const MONITOR = { kind: "unix", readable: true, writable: true } as const;
+
 /** Makes the adapter. Call it once, at start. */
 export function denoRuntime(): Runtime {
   const libc = loadLibc();
-  if (libc !== undefined) keepDescriptors(libc);
+  if (libc !== undefined) {
+    keepDescriptors(libc);
+    handles(); // if this version of Deno lacks them, the start fails, and not the first connection
+  }
   const launcher = libc && denoLauncher(libc);
   const datagrams = libc && new Datagrams(libc);
   const burstCollector = new BurstCollector(collector(libc && loadTrim()));
@@ -83,7 +92,7 @@ export function denoRuntime(): Runtime {
     reapAll: () => (launcher ?? needed("reap orphans")).reapAll(),
     keepIgnored: (signals) => launcher?.keepIgnored(signals) ?? signals,
     adoptEnds: (fds) => adoptEnds(libc ?? needed("use a pipe by its descriptor"), fds),
-    adoptSocket: async (fd) => new AdoptedStream(fd, { readable: true, writable: true }),
+    adoptSocket: async (fd) => new AdoptedStream(fd, MONITOR),
     selfCommand,
     stderr: () => libc ? libcStderr(libc) : new DenoStderr(),
     onSignal(name, handler) {

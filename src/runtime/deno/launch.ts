@@ -10,16 +10,16 @@ class DescriptorStream extends AdoptedStream {
   readonly #libc: Libc;
   readonly #fd: number;
 
-  constructor(libc: Libc, fd: number, direction: "read" | "write") {
-    super(fd, { readable: direction === "read", writable: direction === "write" });
+  constructor(libc: Libc, fd: number, direction: "read" | "write", kind: "pipe" | "unix") {
+    super(fd, { kind, readable: direction === "read", writable: direction === "write" });
     this.#libc = libc;
     this.#fd = fd;
   }
 
   /** True if bytes or end of file can be read that the owner did not get yet. */
   readable(): boolean {
-    if (this.gone || this.socket.destroyed) return false;
-    return this.socket.readableLength > 0 || this.#libc.poll(this.#fd, POLL.in, 0) !== 0;
+    if (this.gone) return false;
+    return this.holds || this.#libc.poll(this.#fd, POLL.in, 0) !== 0;
   }
 }
 
@@ -36,16 +36,19 @@ export function denoLauncher(libc: Libc): Launcher {
 /** See `Runtime.adoptEnds`. */
 export function adoptEnds(libc: Libc, fds: readonly number[]): ProgramStreams {
   const [inputFd, outputFd, control, tlsInput, tlsOutput] = fds as [number, number, ...number[]];
-  const stream = (fd: number | undefined, direction: "read" | "write"): DescriptorStream =>
-    new DescriptorStream(libc, fd as number, direction);
+  const stream = (
+    fd: number | undefined,
+    direction: "read" | "write",
+    kind: "pipe" | "unix" = "pipe",
+  ): DescriptorStream => new DescriptorStream(libc, fd as number, direction, kind);
   // Each direction of the control socket has its own descriptor. First the call that can fail: the
   // streams below close their descriptors.
   const controlWrite = control === undefined ? undefined : libc.dup(control);
   const output = stream(outputFd, "read");
   const ends = { input: stream(inputFd, "write"), output };
   if (controlWrite === undefined) return ends;
-  const controlOutput = stream(controlWrite, "write");
-  const controlInput = stream(control, "read");
+  const controlOutput = stream(controlWrite, "write", "unix");
+  const controlInput = stream(control, "read", "unix");
   return {
     ...ends,
     delayed: {

@@ -16,6 +16,7 @@ import { type Handshake, startClientTls, startServerTls } from "./tls.ts";
 import type { ContextParts } from "./context.ts";
 
 const NOTHING = new Uint8Array(0);
+const BOTH = { kind: "tcp", readable: true, writable: true } as const;
 
 /** `::ffff:192.0.2.7`, as a dual-stack socket shows an IPv4 peer, becomes `192.0.2.7`. */
 export function plainAddress(ip: string, port: number): Address {
@@ -103,6 +104,7 @@ export class NodeSocket extends AdoptedStream implements ClientSocket {
   declare readonly scopeId?: number;
   readonly fd: number;
   readonly #libc: Libc;
+  readonly #count: () => void;
   #handshake: Handshake | undefined;
 
   constructor(
@@ -112,20 +114,25 @@ export class NodeSocket extends AdoptedStream implements ClientSocket {
   ) {
     const { fd, peer } = accepted;
     const here = libc.getsockname(fd);
-    super(fd, { readable: true, writable: true });
+    super(fd, BOTH);
     this.local = plainAddress(here.ip, here.port);
     this.remote = plainAddress(peer.ip, peer.port);
     if (peer.scopeId !== undefined) this.scopeId = peer.scopeId;
     this.fd = fd;
     this.#libc = libc;
+    this.#count = count;
     count();
-    this.socket.once("close", count);
   }
 
   override destroy(): void {
     if (this.gone) return;
     super.destroy();
     this.#handshake?.stop();
+  }
+
+  protected override release(): void {
+    if (!this.gone) this.#count();
+    super.release();
   }
 
   override abort(): void {
@@ -135,7 +142,7 @@ export class NodeSocket extends AdoptedStream implements ClientSocket {
   }
 
   setNoDelay(on: boolean): void {
-    if (this.socket.destroyed) return;
+    if (this.gone) return;
     try {
       this.#libc.setNoDelay(this.fd, on);
     } catch {
@@ -144,11 +151,11 @@ export class NodeSocket extends AdoptedStream implements ClientSocket {
   }
 
   unacknowledged(): number | undefined {
-    return this.socket.destroyed ? undefined : this.#libc.outputQueue(this.fd);
+    return this.gone ? undefined : this.#libc.outputQueue(this.fd);
   }
 
   unread(): Uint8Array {
-    if (this.socket.destroyed) return NOTHING;
+    if (this.gone) return NOTHING;
     try {
       return this.#libc.peek(this.fd);
     } catch {

@@ -49,7 +49,7 @@ test("a paused stream of a descriptor reads nothing ahead", {
   const [read, write] = libc.pipe();
   const fill = () => fillPipe(libc, write);
   const first = fill();
-  const stream = new AdoptedStream(read, { readable: true, writable: false });
+  const stream = new AdoptedStream(read, { kind: "pipe", readable: true, writable: false });
   let taken = 0;
   await within(
     new Promise<void>((done) => {
@@ -90,7 +90,7 @@ test(
     const [read, write] = libc.pipe();
     libc.setNonBlocking(read, true);
     const before = fillPipe(libc, write);
-    const stream = new AdoptedStream(write, { readable: false, writable: true });
+    const stream = new AdoptedStream(write, { kind: "pipe", readable: false, writable: true });
     let queued = 0;
     do queued += CHUNK; while (stream.write(new Uint8Array(CHUNK)));
     assertStrictEquals(queued, CHUNK);
