@@ -15,6 +15,7 @@ import {
   type TlsSettings,
 } from "../runtime.ts";
 import { reason, Unsupported } from "../../errors.ts";
+import { type NativeContext, nativeContext } from "./native_tls.ts";
 
 /** The parts of a context that a handshake needs. */
 export interface ContextParts {
@@ -22,6 +23,8 @@ export interface ContextParts {
   readonly requestCertificate: boolean;
   readonly requireCertificate: boolean;
   readonly alpn: string[] | undefined;
+  /** For a server that asks for no client certificate. */
+  readonly native?: NativeContext | undefined;
 }
 
 /** Maximum certificates read of a client's chain; rustls limits the whole message to 64 KB. */
@@ -61,8 +64,8 @@ export function makeContext(settings: TlsSettings): TlsContext {
     requireCertificate: settings.requestCertificate?.required ?? false,
     alpn: settings.alpn,
   };
-  probe(parts);
-  return { opaque: parts };
+  const native = probe(parts);
+  return { opaque: parts.requestCertificate ? parts : { ...parts, native } };
 }
 
 /** See `Runtime.clientContext`. Throws as `makeContext`. */
@@ -136,13 +139,15 @@ function matchingKey(chain: string, pem: string): string {
 }
 
 /** Begins a connection, because rustls refuses some keys (secp256k1, Ed448) only then. */
-function probe(parts: ContextParts): void {
+function probe(parts: ContextParts): NativeContext | undefined {
   const nowhere = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
   const socket = new tls.TLSSocket(nowhere, { isServer: true, secureContext: parts.secure });
   const { _initError: error } = socket as unknown as { _initError?: Error };
+  const native = nativeContext(socket, parts.secure);
   socket.on("error", () => {});
   socket.destroy();
   if (error) throw new ContextError("certificate", `${LIBRARY} does not support its key`);
+  return native;
 }
 
 function attempt<T>(act: () => T): T {

@@ -1,5 +1,6 @@
-/** The TLS handshake, with `node:tls` (rustls in Deno), over any stream of this folder.
- *  tls_stream.ts is the connection after it. */
+/** The TLS handshake, over any stream of this folder. A server that asks for no client certificate
+ *  uses Deno's native handle (direct_tls.ts). All others use `node:tls` (rustls in Deno), and
+ *  tls_stream.ts is the connection after their handshake. */
 
 import * as tls from "node:tls";
 import { refusal } from "./words.ts";
@@ -8,6 +9,7 @@ import type { StreamReason } from "../../reason.ts";
 import { HandshakeError, type TlsStream } from "../runtime.ts";
 import type { Stream } from "../stream.ts";
 import { type ContextParts, namingOnly } from "./context.ts";
+import { DirectTls } from "./direct_tls.ts";
 import { captureErrors, direct, type EncryptedSide, encryptedSide, linger } from "./tls_link.ts";
 import { DenoTlsStream } from "./tls_stream.ts";
 
@@ -15,13 +17,15 @@ import { DenoTlsStream } from "./tls_stream.ts";
 export interface Handshake {
   readonly done: Promise<TlsStream>;
   /** Set when the handshake is done. */
-  readonly stream: DenoTlsStream | undefined;
+  readonly stream: TlsStream & { abort(): void } | undefined;
   /** To be called after the raw stream was destroyed. Does nothing when the handshake is over. */
   stop(): void;
 }
 
 /** Begins TLS on `raw`, which belongs to the result from then on. `first` was read before. */
 export function startServerTls(raw: Stream, context: ContextParts, first: Uint8Array): Handshake {
+  const { native, alpn } = context;
+  if (native) return new DirectTls(raw, native).begin(native, alpn, first);
   const link = encryptedSide(raw);
   const socket = new tls.TLSSocket(link.duplex, {
     ...common(context),

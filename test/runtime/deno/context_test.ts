@@ -1,9 +1,11 @@
-/** Settings that rustls does not support are refused when the context is made. Deno's adapter only. */
+/** Settings that rustls does not support are refused when the context is made, and which contexts use
+ *  the native TLS handle. Deno's adapter only. */
 
-import { assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 import { Unsupported } from "../../../src/errors.ts";
+import type { ContextParts } from "../../../src/runtime/deno/context.ts";
 import type { TlsSettings } from "../../../src/runtime/runtime.ts";
 import { file, pki, settings } from "../tools.ts";
 import { thisRuntime } from "../kits.ts";
@@ -41,4 +43,14 @@ test("Deno refuses a key with which rustls would fail in every handshake", onDen
 test("Deno refuses an empty range of versions", onDeno, () => {
   const range = { minVersion: "TLSv1.3", maxVersion: "TLSv1.2" } as const;
   assertThrows(() => runtime.tlsContext(settings(range)), Error, /is empty/);
+});
+
+test("a context uses the native handle unless it asks for a client certificate", onDeno, () => {
+  const requests = [undefined, { ca: [], required: false }];
+  const used = requests.map((requestCertificate) => {
+    const more = requestCertificate ? { requestCertificate } : {};
+    const { opaque } = runtime.tlsContext(settings(more));
+    return (opaque as ContextParts).native !== undefined;
+  });
+  assertEquals(used, [true, false]);
 });
