@@ -72,7 +72,7 @@ export function portNumber(port: string, services = "/etc/services"): number {
     );
   }
   for (const line of text.split("\n")) {
-    const [name, numbered = "", ...aliases] = (line.split("#")[0] ?? "").split(/\s+/);
+    const [name, numbered = "", ...aliases] = (line.split("#")[0] ?? "").trim().split(/\s+/);
     const [number, protocol] = numbered.split("/");
     if (protocol === "tcp" && (name === port || aliases.includes(port))) return Number(number);
   }
