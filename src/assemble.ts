@@ -163,6 +163,7 @@ export async function assemble(
     names,
     clientAuths,
     handshakes: new HandshakeQueue(),
+    handshakeTimer: new IdleTimer(options.handshakeTimeout),
     trace: overrides.trace ?? await traceOf(options, log),
     idle: new IdleTimer(options.idleTimeout),
     lingering: new Lingering(

@@ -30,6 +30,8 @@ export interface Services {
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
+  /** With the limit -T. */
+  handshakeTimer: IdleTimer;
   /** With --trace. */
   trace: Trace | undefined;
   programs: Programs;

@@ -1,7 +1,8 @@
-/** The idle limit (-w) of all connections, with one timer. A timer for each connection would use
- *  more memory than the rest of its relay. Knows nothing of connections. */
+/** A time limit for all connections, with one timer: the idle limit (-w), and that of handshakes
+ *  (-T). A timer for each connection would use more memory than the rest of its relay, and time to
+ *  set and clear. Knows nothing of connections. */
 
-/** Something with an idle timeout. */
+/** Something with a timeout. */
 export interface Watched {
   /** When it last had traffic, by `IdleTimer.now`. */
   last: number;
@@ -30,13 +31,12 @@ export class IdleTimer {
 
   add(one: Watched): void {
     this.#watched.add(one);
-    this.#timer ??= setTimeout(this.#check, this.limit);
+    this.#timer ??= setTimeout(this.#check, this.limit).unref();
   }
 
+  /** The timer goes on: the next connection usually comes before it ends. */
   forget(one: Watched): void {
-    if (!this.#watched.delete(one) || this.#watched.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#watched.delete(one);
   }
 
   readonly #check = (): void => {
@@ -48,6 +48,7 @@ export class IdleTimer {
       else if (one.last + this.limit < first) first = one.last + this.limit;
     }
     if (this.#watched.size === 0) return;
-    this.#timer = setTimeout(this.#check, Math.max(first - now, this.limit * MAX_LATENESS));
+    const next = Math.max(first - now, this.limit * MAX_LATENESS);
+    this.#timer = setTimeout(this.#check, next).unref();
   };
 }

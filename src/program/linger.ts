@@ -72,24 +72,22 @@ export class Lingering {
     this.#all.set(client, { unsent, moved: this.now() });
     this.#bytes += unsent ?? 0;
     if (this.#all.size > this.#capacity || this.#bytes > MAX_BYTES) this.check();
-    this.#timer ??= setTimeout(this.#tick, CHECK_INTERVAL);
+    this.#timer ??= setTimeout(this.#tick, CHECK_INTERVAL).unref();
   }
 
+  /** The timer goes on: the next client usually lingers before it ends. */
   forget(client: LingeringClient): void {
     const state = this.#all.get(client);
     if (!state) return;
     this.#all.delete(client);
     this.#bytes -= state.unsent ?? 0;
-    if (this.#all.size > 0) return;
-    this.#bytes = 0;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    if (this.#all.size === 0) this.#bytes = 0;
   }
 
   readonly #tick = (): void => {
     this.#timer = undefined;
     this.check();
-    if (this.#all.size > 0) this.#timer ??= setTimeout(this.#tick, CHECK_INTERVAL);
+    if (this.#all.size > 0) this.#timer ??= setTimeout(this.#tick, CHECK_INTERVAL).unref();
   };
 
   /** Checks the progress of all clients. Closes those whose time is up, and some if there are too

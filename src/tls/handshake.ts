@@ -9,15 +9,13 @@
 import type { Cancellable, Connection, ConnectionSlot } from "../connection.ts";
 import type { Options } from "../config/options.ts";
 import type { ConnectionVariable } from "../config/variables.ts";
-import { type Reason, reasonOf, sentNothing } from "../reason.ts";
+import { reasonOf, sentNothing } from "../reason.ts";
 import { dismiss } from "../accept/dismiss.ts";
 import { readHello } from "../accept/hello.ts";
 import { unexpectedHeader } from "../accept/proxy.ts";
 import {
   HandshakeError,
   type Runtime,
-  type Socket,
-  type TlsContext,
   type TlsSession,
   type TlsStream,
 } from "../runtime/runtime.ts";
@@ -56,18 +54,29 @@ export interface HandshakeServices {
   runtime: Pick<Runtime, "tlsLibrary">;
   options: Pick<
     Options,
-    "handshakeTimeout" | "tlsVariables" | "delayed" | "verbosity" | "closeNotify" | "variables"
+    "tlsVariables" | "delayed" | "verbosity" | "closeNotify" | "variables"
   >;
   /** Protocols and ciphers are only counted if there is a registry. */
   metrics: { readonly registry: unknown; secured(protocol: string, cipher: string): void };
   names: ServerNames;
   clientAuths: ClientAuths;
   handshakes: HandshakeQueue;
+  /** Ends handshakes after -T (program/idle.ts). */
+  handshakeTimer: HandshakeTimer;
   /** With --trace. */
   trace: Trace | undefined;
   programs: { slot(conn: Cancellable): ConnectionSlot | Promise<ConnectionSlot> };
   /** The handler that serves in place of a program. */
   handler: { readonly needs: "nothing" | "session" | "hello" } | undefined;
+}
+
+/** One timer for all handshakes. Calls `timedOut` when `limit` milliseconds have passed since `last`,
+ *  a time by `now`. */
+export interface HandshakeTimer {
+  readonly limit: number;
+  now(): number;
+  add(one: { readonly last: number; timedOut(): void }): void;
+  forget(one: { readonly last: number; timedOut(): void }): void;
 }
 
 /** Does the handshake with the settings of this connection, within -T seconds (0: no limit); time
@@ -82,7 +91,7 @@ export async function secure(
   const { options, clientAuths, names, handshakes, handler } = services;
   conn.enter("hello");
   const auth = clientAuths.get(conn.variables);
-  const clock = new Countdown(options.handshakeTimeout, (why) => conn.giveUp(why));
+  const clock = new Countdown(conn, services.handshakeTimer);
   try {
     const first = await readHello(conn, begin);
     conn.enter("handshake");
@@ -105,7 +114,8 @@ export async function secure(
     // Before the handshake, in which the adapter may free `first`.
     const ja4 = described ? fingerprint(first) : undefined;
     const kept = handler?.needs === "hello" ? { hello: first.slice() } : {};
-    const stream = await handshakes.enter(conn.socket, prepared.context, first, tap);
+    await handshakes.turn();
+    const stream = await conn.socket.startTls(prepared.context, first, tap);
     const session = described || auth || options.variables === "s6" ? stream.session() : undefined;
     const chain = sentChain(session?.peerCertificates);
     const clientVerify = await verifyClient(conn, stream, session, chain, auth);
@@ -126,25 +136,29 @@ export async function secure(
 
 /** The time left to the client. It is stopped while the client waits for the server. */
 class Countdown {
-  #left: number;
-  #since = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the client began to use its time, without the times during which it waited. */
+  last = 0;
+  #used = 0;
 
-  constructor(readonly seconds: number, readonly over: (why: Reason) => void) {
-    this.#left = seconds * 1000;
+  constructor(readonly conn: Connection, readonly timer: HandshakeTimer) {
     this.start();
   }
 
   start(): void {
-    this.#since = performance.now();
-    const { seconds } = this;
-    if (seconds === 0) return;
-    this.#timer = setTimeout(() => this.over({ kind: "timed out", seconds }), this.#left);
+    if (this.timer.limit === 0) return;
+    this.last = this.timer.now() - this.#used;
+    this.timer.add(this);
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#left = Math.max(0, this.#left - (performance.now() - this.#since));
+    this.#used = this.timer.now() - this.last;
+    this.timer.forget(this);
+  }
+
+  /** For the timer. */
+  timedOut(): void {
+    this.timer.forget(this);
+    this.conn.giveUp({ kind: "timed out", seconds: this.timer.limit / 1000 });
   }
 }
 
@@ -200,20 +214,15 @@ export function channelVariables(
   });
 }
 
-/** Starts handshakes in the order of the calls of `enter`. */
+/** The order of handshakes: that of the calls of `turn`. */
 export class HandshakeQueue {
   readonly #waiting: (() => void)[] = [];
   #scheduled = false;
 
-  /** Resolves when the handshake is done; see `Socket.startTls`. */
-  enter(
-    socket: Socket,
-    context: TlsContext,
-    first: Uint8Array,
-    tap?: TlsTap,
-  ): Promise<TlsStream> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push(() => socket.startTls(context, first, tap).then(resolve, reject));
+  /** Resolves when the caller may begin its handshake. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
       this.#schedule();
     });
   }
