@@ -150,8 +150,9 @@ export class Connection implements StreamHandler {
     readonly observers: readonly ConnectionObserver[] = NO_OBSERVERS,
   ) {
     this.interface = at;
-    this.local = { ...socket.local, host: localName };
-    this.remote = { ...socket.remote };
+    const { local, remote } = socket;
+    this.local = { ip: local.ip, port: local.port, host: localName };
+    this.remote = { ip: remote.ip, port: remote.port };
   }
 
   /** Aborts when the connection is given up before its program runs. `signal.reason` is a

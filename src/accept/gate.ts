@@ -176,27 +176,27 @@ export class Gate implements ConnectionObserver {
   }
 
   /** Closes silent clients while descriptors are short, so that accepting does not pause because of
-   *  them. */
-  #makeRoom(): void {
-    clearTimeout(this.#timer);
+   *  them. True if they are still short. */
+  #makeRoom(): boolean {
+    if (this.#timer) clearTimeout(this.#timer);
     this.#timer = undefined;
     while (this.#scarce()) {
       const oldest = this.#pending.oldestSilent();
-      if (!oldest) return;
+      if (!oldest) return true;
       const left = oldest.accepted + SILENT_LIMIT - this.#now();
       if (left > 0) {
         this.#timer = setTimeout(() => this.#update(), left);
         this.#timer.unref();
-        return;
+        return true;
       }
       this.#close(oldest, { kind: "evicted", as: "descriptors" });
     }
+    return false;
   }
 
   #update(): void {
     const { programs } = this.options;
-    this.#makeRoom();
-    const full = this.#scarce() ||
+    const full = this.#makeRoom() ||
       (!this.#takingQueue && (programs.full || programs.waiting > 0));
     if (full === this.#paused) return;
     this.#paused = full;

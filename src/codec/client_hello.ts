@@ -48,7 +48,8 @@ const MAX_NAME = 255;
 
 /** Examines the bytes received from a client so far. Never throws. */
 export function gatherHello(bytes: Uint8Array): Gathered {
-  const parts: Uint8Array[] = [];
+  /** Where the records' contents begin and end. */
+  const parts: [start: number, end: number][] = [];
   const head: number[] = [];
   let size = 0;
   let wanted = MESSAGE_HEADER;
@@ -64,16 +65,19 @@ export function gatherHello(bytes: Uint8Array): Gathered {
     if (length === 0 || length > MAX_FRAGMENT) return { is: "other" };
     at = start + length;
     if (at > bytes.length) return { is: "incomplete" };
-    const part = bytes.subarray(start, at);
-    parts.push(part);
+    parts.push([start, at]);
     size += length;
-    for (const byte of part.subarray(0, MESSAGE_HEADER - head.length)) head.push(byte);
+    for (let i = start; i < at && head.length < MESSAGE_HEADER; i++) head.push(bytes[i] as number);
     if (head.length < MESSAGE_HEADER) continue;
     const [message, high, middle, low] = head as [number, number, number, number];
     wanted = MESSAGE_HEADER + (high << 16 | middle << 8 | low);
     if (message !== CLIENT_HELLO || wanted > MAX_MESSAGE) return { is: "other" };
   }
-  return { is: "whole", message: concat(parts).subarray(0, wanted) };
+  const [[start] = [0, 0]] = parts;
+  const message = parts.length === 1
+    ? bytes.subarray(start, start + wanted)
+    : concat(parts.map(([start, end]) => bytes.subarray(start, end))).subarray(0, wanted);
+  return { is: "whole", message };
 }
 
 /** Decodes a complete handshake message, header included. Throws `DecodeError` for a message

@@ -42,8 +42,8 @@ export function converse(
   services: ConverseServices,
 ): Promise<number | undefined> {
   logTls(program, channel, services);
-  const options = { ...relayOptions(conn, program, services), banner: services.options.banner };
-  return relay(channel.stream, program, options).status;
+  const { banner } = services.options;
+  return relay(channel.stream, program, relayOptions(conn, program, services, banner)).status;
 }
 
 /** UCSPI-TLS: relays in the clear, and with TLS once the program asks for it. Resolves as
@@ -127,10 +127,11 @@ function relayOptions(
   conn: Connection,
   program: Program,
   services: ConverseServices,
+  banner?: string,
 ): RelayOptions {
   const { idle, lingering, metrics } = services;
   const client = new ClientSide(conn, program.pid, services);
-  return { idle, lingering, socket: conn.socket, traffic: metrics.traffic, client };
+  return { idle, lingering, socket: conn.socket, traffic: metrics.traffic, client, banner };
 }
 
 function logTls(

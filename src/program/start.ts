@@ -6,7 +6,12 @@ import type { ConnectionVariable } from "../config/variables.ts";
 import type { Log } from "../log.ts";
 import type { Options } from "../config/options.ts";
 import { channelVariables, s6Variables, type TlsChannel } from "../tls/handshake.ts";
-import { connectionVariables, type EnvironmentOptions, programEnvironment } from "./environment.ts";
+import {
+  connectionVariables,
+  type EnvironmentOptions,
+  programEnvironment,
+  type ProgramRequest,
+} from "./environment.ts";
 import type { ConnectionHandler, HandlerFacts } from "./handler.ts";
 import type { Programs } from "./programs.ts";
 
@@ -27,27 +32,31 @@ export async function start(
   services: StartServices,
   channel?: TlsChannel,
 ): Promise<RunningProgram> {
-  const { options, programs, handler } = services;
+  const { programs, handler } = services;
   const slot = conn.slot ??= await programs.slot(conn);
   const kept = slot.secure(conn);
   if (kept) {
     channel?.stream.pause(); // so that a waiting client fills no memory here
     await kept;
   }
-  const begin = (): Promise<RunningProgram> => {
-    const { ip, host, info } = conn.remote;
-    const tls = channel && sessionVariables(channel, services);
-    const request = {
-      delayed: channel === undefined,
-      variables: connectionVariables(conn, options, tls),
-      rules: conn.variables,
-      command: conn.command,
-      peer: { ip, ...(host ? { host } : {}), ...(info ? { info } : {}) },
-    };
-    return programs.start(request, slot, conn.signal);
+  if (handler && channel) return programs.hold(slot, handler, new Facts(conn, services, channel));
+  return await programs.start(requestOf(conn, services, channel), slot, conn.signal);
+}
+
+function requestOf(
+  conn: Connection,
+  services: StartServices,
+  channel: TlsChannel | undefined,
+): ProgramRequest {
+  const { ip, host, info } = conn.remote;
+  const tls = channel && sessionVariables(channel, services);
+  return {
+    delayed: channel === undefined,
+    variables: connectionVariables(conn, services.options, tls),
+    rules: conn.variables,
+    command: conn.command,
+    peer: { ip, ...(host ? { host } : {}), ...(info ? { info } : {}) },
   };
-  if (!handler || !channel) return await begin();
-  return programs.hold(slot, handler, new Facts(conn, services, channel));
 }
 
 /** What a handler may ask about its connection. */

@@ -53,6 +53,11 @@ export class Caller {
 
   /** The result as it is, −1 included. */
   once(name: string, ...args: Argument[]): number {
+    return this.#call(name, args);
+  }
+
+  /** Like `once`. Arguments are spread once per call, which takes time. */
+  #call(name: string, args: Argument[]): number {
     const call = this.raw.symbols[name];
     const types = this.abi.signatures[name]?.args;
     if (!call || types?.length !== args.length) {
@@ -74,15 +79,19 @@ export class Caller {
 
   /** A call that returns 0, or fails. */
   zero(name: string, ...args: Argument[]): void {
-    if (this.value(name, ...args) !== 0) {
+    if (this.#value(name, args) !== 0) {
       throw new TypeError(`unable to call ${name}: it returned neither 0 nor -1`);
     }
   }
 
   /** A call that returns a number from 0 up, or fails. */
   value(name: string, ...args: Argument[]): number {
+    return this.#value(name, args);
+  }
+
+  #value(name: string, args: Argument[]): number {
     for (;;) {
-      const result = this.once(name, ...args);
+      const result = this.#call(name, args);
       if (result >= 0) return result;
       const error = this.error(name);
       if (error.code !== "EINTR") throw error;
@@ -92,7 +101,7 @@ export class Caller {
   /** Like `value`; undefined if it would have to wait (EAGAIN). */
   unlessBlocked(name: string, ...args: Argument[]): number | undefined {
     for (;;) {
-      const result = this.once(name, ...args);
+      const result = this.#call(name, args);
       if (result >= 0) return result;
       const error = this.error(name);
       if (error.code === "EAGAIN") return undefined;
@@ -104,7 +113,7 @@ export class Caller {
    *  object, because most of the names that are tried do not exist. */
   unlessAbsent(name: string, ...args: Argument[]): number | undefined {
     for (;;) {
-      const result = this.once(name, ...args);
+      const result = this.#call(name, args);
       if (result >= 0) return result;
       const errno = this.raw.errno();
       if (errno === ENOENT) return undefined;
