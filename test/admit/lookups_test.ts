@@ -154,3 +154,17 @@ test("a client that leaves during its look-ups is not denied", async () => {
   conn.giveUp({ kind: "client gone", how: "closed" });
   assertStrictEquals(await result, undefined);
 });
+
+test("a connection without a question to ask is decided at once, and makes no signal", () => {
+  const { local, remote } = client();
+  const conn = {
+    local,
+    remote,
+    get signal(): AbortSignal {
+      throw new Error("signal was read");
+    },
+  };
+  const given = services({ ownName: false }, {}, NONE, { "192.0.2.7": "hosts.test" });
+  assertStrictEquals(resolveEnds(conn, given), undefined);
+  assertStrictEquals(conn.remote.host, "hosts.test");
+});

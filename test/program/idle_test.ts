@@ -103,3 +103,13 @@ test("a removed connection does not time out, and a later one has its whole limi
   pass(500);
   assertEquals([gone.told, later.told], [[], [350]]);
 });
+
+test("connections that come one after the other set the timer once", (t) => {
+  const { idle, pass } = make(t);
+  const set = t.mock.method(globalThis, "setTimeout");
+  for (let i = 0; i < 5; i++) {
+    idle.forget(watched(idle));
+    pass(10);
+  }
+  assertStrictEquals(set.mock.callCount(), 1);
+});
