@@ -55,7 +55,7 @@ export async function load(
     i: interval,
   }, nagle ? ["-N"] : []);
   const seen = await firstLine(child, limit);
-  if (seen.ok === 0) throw new Error(seen.error);
+  if (seen.ok === 0) throw new Error(`no connection succeeded: ${seen.error}`);
   return seen;
 }
 
