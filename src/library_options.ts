@@ -4,8 +4,7 @@
 import { printable } from "./codec/printable.ts";
 import { UsageError } from "./errors.ts";
 import type { Handler } from "./program/handler.ts";
-import { MAX } from "./config/option_kinds.ts";
-import { network } from "./config/option_kinds.ts";
+import { MAX, network } from "./config/option_kinds.ts";
 import { defaults, type Options } from "./config/options.ts";
 import { ofServerName } from "./config/variables.ts";
 

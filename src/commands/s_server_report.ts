@@ -12,7 +12,7 @@ import type { HandlerFacts } from "../program/handler.ts";
 import { SentCertificate } from "../tls/sent_chain.ts";
 import { advertisedLine, offerLines } from "./s_server_offer.ts";
 import type { ServerSettings } from "./s_server_settings.ts";
-import { verdictOf } from "./s_server_verdict.ts";
+import { verdictOf, verificationOf } from "./s_server_verdict.ts";
 
 /** Bytes of a handshake message before its body. */
 const MESSAGE_HEADER = 4;
@@ -84,13 +84,17 @@ export function verdictLines(
   return [depth, ...verdictOf(env.SSL_CLIENT_VERIFY ?? "NONE")];
 }
 
-/** The summary of -brief. */
+/** The summary of -brief and -rev. */
 export function briefLines({ environment: env, peerCertificates: [own] }: HandlerFacts): string[] {
   return [
-    "CONNECTION ESTABLISHED",
     `Protocol version: ${env.SSL_PROTOCOL ?? "unknown"}`,
     `Ciphersuite: ${env.SSL_CIPHER ?? "unknown"}`,
-    own ? `Peer certificate: ${namesOf(own)?.subject ?? "unreadable"}` : "No peer certificate",
+    ...own
+      ? [
+        `Peer certificate: ${namesOf(own)?.subject ?? "unreadable"}`,
+        verificationOf(env.SSL_CLIENT_VERIFY ?? "NONE"),
+      ]
+      : ["No peer certificate"],
   ];
 }
 

@@ -139,6 +139,7 @@ export class SServer implements ServerExtras, ConnectionObserver {
       start: (facts) =>
         startHandler(
           async (conn) => {
+            this.#tell(["CONNECTION ESTABLISHED"]);
             this.#begun(facts, true);
             try {
               await reverseHandler(conn);

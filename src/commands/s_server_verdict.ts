@@ -37,14 +37,22 @@ const NUMBERS: Readonly<Partial<Record<ChainProblem, number>>> = {
 };
 
 const FAILED = "FAILED:";
+const UNTRUSTED = "no authority is trusted";
 
 /** The lines below that with the certificate's subject. A problem that OpenSSL does not know has no
  *  number. */
 export function verdictOf(verdict: ClientVerify | string): string[] {
-  if (verdict === "GENEROUS") return ["verify error:no authority is trusted"];
+  if (verdict === "GENEROUS") return [`verify error:${UNTRUSTED}`];
   if (!verdict.startsWith(FAILED)) return ["verify return:1"];
   const problem = verdict.slice(FAILED.length);
   const number = NUMBERS[problem as ChainProblem];
   const error = `${number === undefined ? "" : `num=${number}:`}${printable(problem)}`;
   return [`verify error:${error}`, "verify return:1"]; // the connection goes on
+}
+
+/** The line of a summary. */
+export function verificationOf(verdict: ClientVerify | string): string {
+  if (verdict === "GENEROUS") return `Verification error: ${UNTRUSTED}`;
+  if (!verdict.startsWith(FAILED)) return "Verification: OK";
+  return `Verification error: ${printable(verdict.slice(FAILED.length))}`;
 }

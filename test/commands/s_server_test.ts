@@ -16,7 +16,7 @@ import {
   translatedOptions,
   versionRange,
 } from "../../src/commands/s_server_translation.ts";
-import { verdictOf } from "../../src/commands/s_server_verdict.ts";
+import { verdictOf, verificationOf } from "../../src/commands/s_server_verdict.ts";
 import { TlsConversation, type TlsEvent } from "../../src/codec/tls/conversation.ts";
 import type { Options } from "../../src/config/options.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -323,17 +323,19 @@ test("what a client offers has OpenSSL's names", () => {
 });
 
 test("a verdict has OpenSSL's number", () => {
-  const rows: [string, string[]][] = [
-    ["SUCCESS", ["verify return:1"]],
-    ["GENEROUS", ["verify error:no authority is trusted"]],
+  const unreadable = "unreadable certificate: der: too long";
+  const rows: [string, string[], string][] = [
+    ["SUCCESS", ["verify return:1"], "OK"],
+    ["GENEROUS", ["verify error:no authority is trusted"], "no authority is trusted"],
     ["FAILED:certificate has expired", [
       "verify error:num=10:certificate has expired",
       "verify return:1",
-    ]],
-    ["FAILED:unreadable certificate: der: too long", [
-      "verify error:unreadable certificate: der: too long",
-      "verify return:1",
-    ]],
+    ], "certificate has expired"],
+    [`FAILED:${unreadable}`, [`verify error:${unreadable}`, "verify return:1"], unreadable],
   ];
-  for (const [verdict, lines] of rows) assertEquals(verdictOf(verdict), lines);
+  for (const [verdict, lines, summary] of rows) {
+    assertEquals(verdictOf(verdict), lines);
+    const word = summary === "OK" ? "Verification" : "Verification error";
+    assertEquals(verificationOf(verdict), `${word}: ${summary}`);
+  }
 });

@@ -86,8 +86,8 @@ export const LINES: readonly Line[] = [
   {
     server: `${CERT} -rev`,
     client: `printf 'hello\\nCLOSE\\n' | ${CLIENT} -quiet`,
-    look: { client: /olleh/, errors: /Protocol version: \S+/ },
-    seen: ["olleh", "Protocol version: TLSv1.3"],
+    look: { client: /olleh/, errors: /CONNECTION ESTABLISHED\nProtocol version: TLSv1\.3\n/ },
+    seen: ["olleh", "CONNECTION ESTABLISHED"],
     deno: true,
   },
   { server: CERT, client: HELLO, look: hello, seen: ["hello"], deno: true },
@@ -231,9 +231,18 @@ export const LINES: readonly Line[] = [
   {
     server: `${CERT} -4 -brief`,
     client: HELLO,
-    look: { server: /^hello$/m, errors: /^Protocol version: TLSv1\.3\n/m },
+    look: { server: /^hello$/m, errors: /(?<!ESTABLISHED\n)^Protocol version: TLSv1\.3\n/m },
     seen: ["hello", "Protocol version: TLSv1.3"],
     deno: true,
+  },
+  {
+    server: `${CERT} -4 -brief -verify 1 -CAfile ca.pem`,
+    client: `${HELLO} ${OWN}`,
+    look: {
+      server: /^hello$/m,
+      errors: /^Peer certificate: .*cli\.example$[^]*^Verification: OK$/m,
+    },
+    seen: ["hello", "Peer certificate: "],
   },
   { server: `${CERT} -verify 1 -CAfile ca.pem`, client: HELLO, look: hello, seen: ["hello"] },
   {
