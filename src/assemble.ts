@@ -17,7 +17,7 @@ import {
 import type { AccessLooks } from "./admit/access_rules.ts";
 import { RuleBook, type Rules } from "./admit/rulebook.ts";
 import type { ConnectionObserver } from "./connection.ts";
-import { type Options, refuseSeveralRules } from "./config/options.ts";
+import { type Options, refuseSeveralRules, servesHttp1 } from "./config/options.ts";
 import { DnsConfig, type DnsConfigOptions } from "./dns/config.ts";
 import { Hosts } from "./dns/hosts.ts";
 import { QuestionSockets } from "./dns/question_sockets.ts";
@@ -279,12 +279,14 @@ function makeContexts(
   rulesLog: Announcer,
   clientAuths: ClientAuths,
   { password, keyPair, files }: Overrides,
-  { serverNames, tickets, cipherOrder }: Options,
+  options: Options,
 ): { contexts: Contexts; names: ServerNames } {
+  const { serverNames, tickets, cipherOrder } = options;
   const contexts = new Contexts({
     runtime,
     log,
     rulesLog,
+    http1: servesHttp1(options),
     env: (name) => env[name],
     password,
     keyPair,

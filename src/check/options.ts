@@ -7,11 +7,12 @@ import { CLIENT_AUTH_VARIABLES, type Env, type VariableName } from "../config/va
 import { literalHost } from "../accept/address.ts";
 import { parseLimit, parseRate } from "../admit/limits.ts";
 import { formatNetwork } from "../codec/ip.ts";
-import { hasRules, type Options } from "../config/options.ts";
+import { hasRules, type Options, servesHttp1 } from "../config/options.ts";
 import { type AccountFile, readAccounts } from "../files/accounts.ts";
 import { localFiles } from "../files/files.ts";
 import { needsFfi } from "../runtime/needs_ffi.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { hasHttp2 } from "../tls/settings.ts";
 import type { Findings } from "./finding.ts";
 import { spelling } from "./spelling.ts";
 
@@ -184,9 +185,7 @@ function checkCertificateSettings(options: Options, env: Env, findings: Findings
       "unset it, or leave it empty",
     );
   }
-  const http = options.handler?.kind === "www" || options.handler?.kind === "files";
-  // s_server selects what -alpn lists, as OpenSSL's does.
-  if (http && options.name !== "s_server" && /(?:^|,)\s*h2c?\s*(?:,|$)/.test(env.ALPN ?? "")) {
+  if (servesHttp1(options) && hasHttp2(env.ALPN)) {
     findings.error(
       `ALPN=${env.ALPN}: --www and --files do not speak HTTP/2`,
       "set ALPN=http/1.1, or unset it",

@@ -222,6 +222,12 @@ export function defaults(): Options {
   };
 }
 
+/** True if the server itself answers HTTP requests, by HTTP/1.1 alone. s_server does not count: it agrees on what -alpn
+ *  lists, as OpenSSL's does. */
+export function servesHttp1({ handler, name }: Pick<Options, "handler" | "name">): boolean {
+  return (handler?.kind === "www" || handler?.kind === "files") && name !== "s_server";
+}
+
 /** True with rules of any kind. Rules can set variables, which can set limits and name files. */
 export function hasRules({ rules, earlyRules, accessDir, accessCdb }: RuleOptions): boolean {
   return [rules, earlyRules, accessDir, accessCdb].some((path) => path !== undefined);

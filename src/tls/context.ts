@@ -21,7 +21,7 @@ import { keyPairFiles, readFiles } from "./key_files.ts";
 import { type ServerKeyPair, serverKeyPairs } from "./key_pairs.ts";
 import { type ContextOptions, prepare, type Prepared } from "./prepared.ts";
 import { RecentlyUsed } from "./recently_used.ts";
-import { type TlsConfig, tlsConfig, type VariableLookup } from "./settings.ts";
+import { refuseHttp2, type TlsConfig, tlsConfig, type VariableLookup } from "./settings.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
 type Overlay = RuleVariables;
@@ -57,6 +57,8 @@ export interface ContextsOptions {
   files?: Files;
   now?: () => number;
   more?: ContextOptions;
+  /** True: what serves speaks no HTTP/2, so that ALPN must not offer it. */
+  http1?: boolean;
 }
 
 export class Contexts {
@@ -103,6 +105,7 @@ export class Contexts {
     const lookup: VariableLookup = (name) =>
       named && hasServerNames(name) ? named.get(name) : this.lookup(name, overlay);
     refuseUnsupported(lookup);
+    if (this.options.http1) refuseHttp2(lookup("ALPN"));
     const own = named ? undefined : this.options.keyPair;
     const values = TLS_VARIABLES.map((name) => lookup(name) ?? "");
     const key = [auth?.key ?? "", own ? "own" : "", ...values].join("\0");

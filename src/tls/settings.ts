@@ -50,6 +50,21 @@ export function tlsConfig(lookup: VariableLookup): TlsConfig {
   };
 }
 
+/** True if the list of ALPN has HTTP/2, with or without TLS. */
+export const hasHttp2 = (list: string | undefined): boolean =>
+  /(?:^|,)\s*h2c?\s*(?:,|$)/.test(list ?? "");
+
+/** Throws `FatalError` if a rule's list of ALPN has HTTP/2. Without an error, a client would agree on a protocol that
+ *  the handler does not speak. */
+export function refuseHttp2(list: string | undefined): void {
+  if (!hasHttp2(list)) return;
+  throw new FatalError(
+    `unable to use ALPN ${quoted(list ?? "")}: --www and --files do not speak HTTP/2`,
+    EXIT.system,
+    "set ALPN=http/1.1 in the rule, or leave ALPN out",
+  );
+}
+
 /** The versions of TLS_MIN_VERSION and TLS_MAX_VERSION. Throws `FatalError`. */
 export function tlsVersions(lookup: VariableLookup): Pick<TlsConfig, "minVersion" | "maxVersion"> {
   const minVersion = version(lookup, "TLS_MIN_VERSION") ?? DEFAULTS.TLS_MIN_VERSION;

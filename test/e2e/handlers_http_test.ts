@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import * as fs from "node:fs";
 import { join } from "@std/path";
+import { makeRules, visit } from "./admission.ts";
 import { claim, type Server, type Trial } from "./harness.ts";
 
 async function curl(t: Trial, server: Server, path: string, ...args: string[]): Promise<string> {
@@ -41,6 +42,23 @@ claim("--files serves a folder to curl, and nothing outside it", async (t) => {
   fs.writeFileSync(join(www, "later.txt"), "later");
   assertEquals(await curl(t, server, "/later.txt"), "later");
 });
+
+claim(
+  "a rule that offers HTTP/2 by ALPN refuses its clients, with --files and --www",
+  async (t) => {
+    const rules = await makeRules(
+      t,
+      '127.0.0.2:allow,ALPN="http/1.1, h2"\n:allow,ALPN="http/1.1"\n',
+    );
+    const server = await t.start({ options: ["-Hl0", "-x", rules, "--www"], program: [] });
+    assertMatch(await curl(t, server, "/", "-i", "--http1.1"), /^HTTP\/1.1 200 OK\r\n/);
+    assertEquals((await visit(server, "127.0.0.2")).certificate, undefined);
+    await server.waitFor(
+      /unable to use ALPN http\/1\.1, h2: --www and --files do not speak HTTP\/2/,
+    );
+  },
+  { together: true },
+);
 
 claim("--www describes the connection to curl", async (t) => {
   const server = await t.start({ options: ["-H", "-l", "localhost", "--www"], program: [] });

@@ -85,8 +85,11 @@ const CHECKS_OTHERS: Section = {
       "remove the setting, or change the other setting that the message names",
     ),
     row(
-      "ALPN=h2: --www and --files do not speak HTTP/2",
-      "ALPN has h2 or h2c, but `--www` and `--files` speak only HTTP/1.1",
+      [
+        "ALPN=h2: --www and --files do not speak HTTP/2",
+        "unable to use ALPN h2: --www and --files do not speak HTTP/2",
+      ],
+      "ALPN, in the environment or in a rule, has h2 or h2c, but `--www` and `--files` speak only HTTP/1.1",
       "set `ALPN=http/1.1`, or unset ALPN",
     ),
     row(
