@@ -27,6 +27,7 @@ trap 'exit 1' HUP INT TERM
 umask 022
 
 NAMES='s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@ tcprules tcprulescheck'
+COMPLETED='s6-tlsserver sslhandle s_server sslclient sslcat sslconnect https@'
 
 # put MODE FILE PATH: copies a file into the tree.
 put() {
@@ -45,6 +46,11 @@ stage() {
   put 644 "$home/completions/sslserver.bash" share/bash-completion/completions/sslserver
   put 644 "$home/completions/_sslserver" share/zsh/site-functions/_sslserver
   put 644 "$home/completions/sslserver.fish" share/fish/vendor_completions.d/sslserver.fish
+  # bash and fish read the completions of a command from the file that bears its name.
+  for link in $COMPLETED; do
+    ln -s sslserver "$tree/share/bash-completion/completions/$link"
+    ln -s sslserver.fish "$tree/share/fish/vendor_completions.d/$link.fish"
+  done
   for page in LICENSE README.md CHANGELOG.md MIGRATION.md SECURITY.md; do
     put 644 "$home/$page" "share/doc/sslserver/$page"
   done
@@ -84,7 +90,8 @@ mv -- "$tree/share/doc/sslserver/LICENSE" "$tree/share/doc/sslserver/copyright"
 mv -- "$tree/share/zsh/site-functions" "$tree/share/zsh/vendor-completions"
 # These names belong to s6-networking and ucspi-tcp. `sslserver --as tcprules` has the same effect.
 for other in s6-tlsserver tcprules tcprulescheck; do rm -- "$tree/bin/$other"; done
-rm -- "$tree"/share/man/man1/tcprules*.1
+rm -- "$tree"/share/man/man1/tcprules*.1 "$tree/share/bash-completion/completions/s6-tlsserver" \
+  "$tree/share/fish/vendor_completions.d/s6-tlsserver.fish"
 gzip -n9 -- "$tree"/share/man/man?/*
 size=$(du -sk --apparent-size "$tree" | cut -f1)
 cat >"$scratch/deb/DEBIAN/control" <<EOF

@@ -66,6 +66,8 @@ tryBlocks("README.md", fenced("README.md"), [
       same("bash-completion/completions/sslserver", "completions/sslserver.bash");
       same("zsh/site-functions/_sslserver", "completions/_sslserver");
       same("fish/vendor_completions.d/sslserver.fish", "completions/sslserver.fish");
+      same("bash-completion/completions/https@", "completions/sslserver.bash");
+      same("fish/vendor_completions.d/https@.fish", "completions/sslserver.fish");
     },
   },
   {

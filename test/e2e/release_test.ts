@@ -100,6 +100,8 @@ claim(
     for (
       const path of [
         "bin/sslcat",
+        "share/bash-completion/completions/sslcat", // bash and fish look for the command's name
+        "share/fish/vendor_completions.d/sslcat.fish",
         "share/man/man1/sslserver.1",
         "share/doc/sslserver/LICENSE",
         "share/doc/sslserver/man/text/sslserver.1.txt", // README has a link to it
