@@ -57,6 +57,28 @@ stage() {
   # examples/text has copies of modules, for the executable.
   (cd -- "$home" && find docs examples man/text -type f ! -path 'examples/text/*' | sort) >"$scratch/documents"
   while read -r file; do put 644 "$home/$file" "share/doc/sslserver/$file"; done <"$scratch/documents"
+  find "$tree/share/doc" -name '*.md' >"$scratch/pages"
+  while read -r page; do plain_links "$page"; done <"$scratch/pages"
+}
+
+# plain_links PAGE: makes plain text of the links to files that only the sources have. A link's text may be on
+# several lines, so the page is one record.
+plain_links() {
+  grep -o '](\([^)# ]*\)' "$1" | cut -c 3- | sort -u >"$scratch/targets" || :
+  while read -r target; do
+    case $target in '' | *:*) continue ;; esac
+    [ ! -e "${1%/*}/$target" ] || continue
+    awk -v RS='\001' -v target="]($target" '{
+      while ((at = index($0, target)) > 0) {
+        before = substr($0, 1, at - 1)
+        open = match(before, /\[[^[]*$/)
+        rest = substr($0, at)
+        $0 = substr(before, 1, open - 1) substr(before, open + 1) substr(rest, index(rest, ")") + 1)
+      }
+      printf "%s", $0
+    }' "$1" >"$scratch/page"
+    cat "$scratch/page" >"$1"
+  done <"$scratch/targets"
 }
 
 # pack OPTION…: the tree as an archive with fixed order, owner and time.

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import process from "node:process";
 import { checkout } from "./checkout.ts";
-import { claim, npmEnvironment, type Trial } from "./harness.ts";
+import { claim, npmEnvironment, ROOT, type Trial } from "./harness.ts";
 
 const TARGET = "linux-x64";
 const ONCE = { forms: ["binary"], timeout: 240_000 } as const;
@@ -144,6 +144,24 @@ claim(
   },
   ONCE,
 );
+
+claim("every link in the pages of an archive leads to a file in it", async (t) => {
+  const packed = await t.run(join(ROOT, "tools/package.sh"), [
+    ...["/bin/true", "sslserver-x", "1", "darwin-arm64", t.dir],
+  ], { env: { SOURCE_DATE_EPOCH: "0" } });
+  assertStrictEquals(packed.status, 0, packed.stderr);
+  assertStrictEquals((await t.run("tar", ["-xzf", "sslserver-x.tar.gz"])).status, 0);
+  const folder = join(t.dir, "sslserver-x/share/doc/sslserver");
+  const pages = fs.readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md"));
+  const links = pages.flatMap((page) =>
+    [...read(join(folder, page)).matchAll(/\]\(([^)#\s]+)/g)].map(([, to = ""]) => ({ page, to }))
+  ).filter(({ to }) => !to.includes(":"));
+  assert(links.length > 50, String(links.length));
+  assertEquals(links.filter(({ page, to }) => !fs.existsSync(join(folder, page, "..", to))), []);
+  // The page still has the text of a link that it lost.
+  assertMatch(read(join(folder, "README.md")), /(?<!\[)CONTRIBUTING(?!\.md\))/);
+}, ONCE);
 
 claim("a release is refused if files have different versions", async (t) => {
   const place = checkout(t, ["test"], "wrong");
