@@ -28,21 +28,21 @@ function code(text: string): string {
     .replaceAll(/"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/g, '""');
 }
 
-function imports(file: string): string[] {
-  const found = read(file).matchAll(
+function imports(file: string, text = read(file)): string[] {
+  const found = text.matchAll(
     /(?:^|\n)\s*(?:import|export)\b[^;"]*?from\s+"([^"]+)"|import\("([^"]+)"\)|(?:^|\n)import "([^"]+)"/g,
   );
   return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
 }
 
-/** Each file with the files of this project that it imports, types included. `import()` is left out: it
- *  loads at run time, and only the runtime's folder and the commands use it. */
-function graph(files: readonly string[]): Map<string, string[]> {
+/** Each file with the files of this project that it imports, types included unless `of` removes them from
+ *  its text. `import()` is left out: it loads at run time, and only the runtime's folder and the commands
+ *  use it. */
+function graph(files: readonly string[], of = (text: string) => text): Map<string, string[]> {
   const arrows = files.map((file): [string, string[]] => {
-    const dynamic = new Set(
-      [...read(file).matchAll(/import\("([^"]+)"\)/g)].map((match) => match[1]),
-    );
-    const named = imports(file).filter((from) => from.startsWith(".") && !dynamic.has(from));
+    const text = of(read(file));
+    const dynamic = new Set([...text.matchAll(/import\("([^"]+)"\)/g)].map((match) => match[1]));
+    const named = imports(file, text).filter((from) => from.startsWith(".") && !dynamic.has(from));
     return [file, named.map((from) => join(dirname(file), from))];
   });
   return new Map(arrows);
@@ -122,6 +122,13 @@ test("the monitor reaches no code for TLS, X.509 or DNS", () => {
   const ways = reach(monitor, graph(ALL));
   const foreign = /^src\/(?:tls|dns|client)\/|^src\/codec\/(?:x509|dns|der|client_hello|tls)/;
   assertEquals([...ways].flatMap(([file, way]) => foreign.test(file) ? [way] : []), []);
+});
+
+test("the workers' processes start before the monitor's checks and most of its code are loaded", () => {
+  const first = ["src/commands/sslserver.ts", "src/privsep/monitor/worker_process.ts"];
+  const ways = reach(first, graph(ALL, (text) => text.replaceAll(/^import type [^;]*;/gm, "")));
+  const late = /^src\/(?:check|supervisor|dns|tls|metrics)\//;
+  assertEquals([...ways].flatMap(([file, way]) => late.test(file) ? [way] : []), []);
 });
 
 test("serve.ts enters the stages through these files alone", () => {

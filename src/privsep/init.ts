@@ -2,13 +2,7 @@
  *  JSON, with networks as text. Pure: no I/O. */
 
 import { formatNetwork, type Network, parseNetwork } from "../codec/ip.ts";
-import {
-  defaults,
-  type HandlerChoice,
-  hasRules,
-  type Options,
-  type RuleOptions,
-} from "../config/options.ts";
+import { defaults, type HandlerChoice, type Options } from "../config/options.ts";
 import type { MetricsAddress } from "../config/metrics_address.ts";
 import type { KeyPair } from "../runtime/runtime.ts";
 import type { Identity } from "./identity.ts";
@@ -65,13 +59,6 @@ export function versionOf(packed: unknown): string | undefined {
 /** Throws `DecodeError` for anything but what `packInit` makes. */
 export function unpackInit(packed: unknown): Init {
   return INIT(packed, "init");
-}
-
-/** Whether a worker may read files while it serves: files that rules name, and those of --files. */
-export function fileAccess(
-  options: RuleOptions & Pick<Options, "handler">,
-): "none" | "read" {
-  return hasRules(options) || options.handler?.kind === "files" ? "read" : "none";
 }
 
 const network: Shape<Network> = (value, name) => parseNetwork(text(value, name));

@@ -12,18 +12,18 @@ import process from "node:process";
 import { type Condition, type FilterAction, seccompProgram } from "../codec/bpf.ts";
 import { reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
+import type { FileAccess } from "./file_access.ts";
 import { syscallNumbers } from "./syscalls.ts";
 
 export interface SandboxOptions {
-  /** `read`: the worker may open files for reading, because its rules can name certificates
-   *  (CERTFILE=…). `none`: it may open no file. */
-  readonly files: "none" | "read";
+  /** `read`: the worker may open files for reading. `none`: it may open no file. */
+  readonly files: FileAccess;
   /** With `read`: the folders, by path or by descriptor, below which files can be read. Default:
    *  all. */
   readonly readBelow?: readonly (string | number)[];
   /** True: openat2(2) is allowed if Landlock keeps all threads from changing files. */
   readonly beneath?: boolean;
-  /** True if Landlock restricts all threads already: see `confinedByExec`. */
+  /** True if Landlock restricts all threads already: see file_access.ts. */
   readonly confined?: boolean;
   /** False: the process cannot make sockets, and cannot use socket calls on inherited sockets. */
   readonly sockets?: false;
@@ -31,18 +31,6 @@ export interface SandboxOptions {
   readonly pairs?: boolean;
 }
 
-/** True if a worker must be started by way of confine.ts, which applies Landlock before the process
- *  has threads. Before Linux 7.0, Landlock cannot restrict threads that exist already. That matters
- *  if the filter allows the worker to open files: then only Landlock keeps it from the files in
- *  /proc that show other processes of its user. The way by confine.ts costs a second start of the
- *  runtime. Without rules the filter refuses to open any file, so it is not needed. */
-export function confinedByExec(libc: Libc, files: SandboxOptions["files"]): boolean {
-  if (files === "none") return false;
-  const version = libc.landlockVersion();
-  return version > 0 && version < LANDLOCK_OF_ALL_THREADS;
-}
-
-const LANDLOCK_OF_ALL_THREADS = 8;
 /** In earlier versions, O_TRUNC can empty a file that Landlock makes read-only. */
 const LANDLOCK_OF_TRUNCATION = 3;
 

@@ -9,7 +9,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { test } from "node:test";
-import { confinedByExec } from "../../src/privsep/sandbox.ts";
+import { confinedByExec } from "../../src/privsep/file_access.ts";
 import { libcHere, runFile } from "../runtime/libc/here.ts";
 import { within } from "../runtime/tools.ts";
 import { ERRNO, NOBODY, rows } from "./hostile_rows.ts";

@@ -8,10 +8,9 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import type { Launched, Runtime, SelfCommand } from "../../runtime/runtime.ts";
 import { WORKER_COMMAND } from "../commands.ts";
-import { fileAccess } from "../init.ts";
+import { confinedByExec, fileAccess } from "../file_access.ts";
 import { openNull } from "../null_device.ts";
-import type { WorkerPlan } from "../plan.ts";
-import { confinedByExec } from "../sandbox.ts";
+import type { ProcessPlan } from "../process_plan.ts";
 
 /** The process name of a worker. */
 const NAME = "sslserver";
@@ -90,11 +89,13 @@ export class EarlyProcesses {
 
   constructor(readonly processes: WorkerProcesses) {}
 
-  /** Starts `plan.workers` processes. Throws `FatalError`. */
-  static start(plan: WorkerPlan, runtime: Runtime, options: Options): EarlyProcesses {
-    const early = new EarlyProcesses(
-      new WorkerProcesses(runtime, plan.libc, plan.self, options),
-    );
+  /** Starts `plan.workers` processes, with the limits and rights that they and programs get. Throws
+   *  `FatalError`. */
+  static start(plan: ProcessPlan, runtime: Runtime, options: Options): EarlyProcesses {
+    const { libc, self } = plan;
+    libc.raiseFileLimit();
+    libc.clearAmbient(); // the monitor keeps its other sets, to listen
+    const early = new EarlyProcesses(new WorkerProcesses(runtime, libc, self, options));
     try {
       for (let i = 0; i < plan.workers; i++) early.#waiting.push(early.processes.start());
       return early;
