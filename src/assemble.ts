@@ -70,6 +70,8 @@ export interface Overrides {
   access?: AccessLooks;
   /** A worker's share of --pending. */
   pending?: number;
+  /** Pipes are made before their programs are asked for. */
+  ahead?: boolean;
   /** Log for messages that must appear once, not once per worker: at start, and after a file has
    *  changed. */
   announce?: Announcer;
@@ -108,6 +110,7 @@ export async function assemble(
   const needs = needsOf(options, libc, {
     inProcess: overrides.handler !== undefined || options.handler !== undefined,
     ...(overrides.pending === undefined ? {} : { pending: overrides.pending }),
+    ahead: overrides.ahead === true,
   });
   const budget = divide(needs);
   const sockets = new QuestionSockets(budget.questions);

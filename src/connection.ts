@@ -93,7 +93,11 @@ export interface ConnectionObserver {
 export interface RunningProgram extends Program {
   /** Number of running programs, this one included, when it was started. A worker sets it: when the
    *  worker reads the monitor's answer, `Programs.running` may already count later ends. */
-  readonly running?: number;
+  readonly running?: number | undefined;
+  /** Asks the monitor whether the program runs. Resolves when `pid` is known, and rejects if the
+   *  program could not be started, as `exited` does. Undefined, as a function or its result: `pid` is
+   *  known. */
+  identified?(): Promise<void> | undefined;
 }
 
 const NOTHING = new Uint8Array(0);

@@ -70,6 +70,7 @@ async function handle(conn: Connection, services: Services): Promise<void> {
     conn.programEnded(program, status);
   } catch (error) {
     report(conn, error);
+    conn.program = undefined; // a worker may learn late that it could not be started
   } finally {
     conn.finish();
   }

@@ -21,7 +21,7 @@ import type { Options } from "../config/options.ts";
 import { FatalError } from "../errors.ts";
 import { MAX_CONNECTIONS } from "../metrics/endpoint.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
-import { PIPE_DESCRIPTORS } from "../runtime/program_pipes.ts";
+import { AHEAD, PIPE_DESCRIPTORS } from "../runtime/program_pipes.ts";
 import { TAP_DESCRIPTORS } from "../runtime/tap.ts";
 
 /** Short-lived descriptors: a quarter of the limit, within these bounds. The upper bound is for
@@ -63,8 +63,10 @@ const OWN_QUESTIONS = 16;
 export function needsOf(
   options: Options,
   libc: Libc | undefined,
-  { pending = options.pending, inProcess = options.handler !== undefined }: {
+  { pending = options.pending, inProcess = options.handler !== undefined, ahead = false }: {
     pending?: number;
+    /** Pipes are made before their programs are asked for. */
+    ahead?: boolean;
     /** A handler serves in place of a program. */
     inProcess?: boolean;
   } = {},
@@ -78,7 +80,7 @@ export function needsOf(
   const questions = remoteName || ident ? Math.min(pending, MAX_QUESTIONS) : 0;
   return {
     limit: libc?.raiseFileLimit().soft ?? Infinity,
-    open: libc?.openDescriptors() ?? 0,
+    open: (libc?.openDescriptors() ?? 0) + (ahead ? AHEAD.descriptors : 0),
     each: 1 + pipes + (trace === "nothing" ? 0 : TAP_DESCRIPTORS),
     programs: concurrency,
     pending,
@@ -93,14 +95,15 @@ export function wantedLimit({ open, each, programs, pending, questions, metrics 
   const reserved = Math.min(programs, pending) * (each - 1);
   const connections = Math.max(programs * each + pending, (pending + reserved) / PENDING);
   const left = Math.min(connections + questions, connections / (1 - QUESTIONS));
-  return Math.ceil(open + metrics + RESERVE.most + left) + 1;
+  return Math.ceil(open + metrics + RESERVE.most + AHEAD.descriptors + left) + 1;
 }
 
 /** The number of programs that a monitor may run at once if each one takes a descriptor while it
  *  runs; further programs wait for a slot. Each worker is charged four descriptors: two sockets,
- *  and copies of its own ends in transit. */
+ *  and copies of its own ends in transit; and the program's ends of pipes that are made ahead. */
 export function programRoom(limit: number, open: number, workers: number): number {
-  return Math.max(1, limit - open - reserveOf(limit) - 4 * workers);
+  const each = 4 + (limit < AHEAD.leastLimit ? 0 : AHEAD.descriptors);
+  return Math.max(1, limit - open - reserveOf(limit) - each * workers);
 }
 
 /** The parts of the limit. */

@@ -103,6 +103,16 @@ export interface AccessVerdict {
   readonly error?: string;
 }
 
+/** What a worker tells of a connection for which a program starts. `ruled`: rules have set variables,
+ *  which the monitor takes from its own copy of the rules. */
+const started = {
+  ruled: flag,
+  ip: text(MAX_IP),
+  host: text(MAX_HOST),
+  info: text(1024),
+  variables,
+};
+
 /** The worker chooses ids, in increasing order; only the id of GATHER and COUNTS is the monitor's.
  *  START is answered by STARTED or REFUSED. */
 export const MESSAGES = {
@@ -116,17 +126,8 @@ export const MESSAGES = {
   }),
   /** The address of a host that was given by name. */
   RESOLVED: worker(3, ["starting"], { ip: text(MAX_IP) }),
-  /** Asks for a program. `ruled`: rules have set variables, which the monitor takes from its own
-   *  copy of the rules. */
-  START: worker(4, ACTIVE_STATES, {
-    id,
-    delayed: flag,
-    ruled: flag,
-    ip: text(MAX_IP),
-    host: text(MAX_HOST),
-    info: text(1024),
-    variables,
-  }, { max: MAX_START }),
+  /** Asks for a program. */
+  START: worker(4, ACTIVE_STATES, { id, delayed: flag, ...started }, { max: MAX_START }),
   /** Withdraws a START. */
   CANCEL: worker(5, ACTIVE_STATES, { id }),
   /** Sends a signal to a program. */
@@ -166,6 +167,13 @@ export const MESSAGES = {
     ip: text(MAX_IP),
     host: text(MAX_HOST),
   }),
+  /** Asks for pipes for programs that start later. PIPES follows. */
+  PREPARE: worker(21, ACTIVE_STATES, {}),
+  /** Asks for a program with pipes from PIPES. REFUSED follows, or EXITED when it has ended. */
+  RUN: worker(22, ACTIVE_STATES, { id, pipes: u32, ...started }, { max: MAX_START }),
+  /** Asks whether a program runs that was asked for with RUN. RUNS, REFUSED or EXITED follows, if
+   *  none of them has been sent. */
+  IDENTIFY: worker(23, SERVED_STATES, { id }),
 
   /** Everything that the worker needs to start: an `Init` (init.ts). */
   INIT: monitor(64, { init: json<unknown>() }),
@@ -177,7 +185,7 @@ export const MESSAGES = {
   STARTED: monitor(67, { id, pid: u32, delayed: flag, ...slots }),
   REFUSED: monitor(68, { id, why: words(4096), ...slots }),
   /** `status`: the wait status, see wait(2). */
-  EXITED: monitor(69, { id, status: u32, ...slots }),
+  EXITED: monitor(69, { id, pid: u32, status: u32, ...slots }),
   SLOTS: monitor(70, slots),
   /** Answers TAKE and CHECK. `count`: the limit that refused the connection. `others`: open
    *  connections of its address when it came. */
@@ -209,6 +217,11 @@ export const MESSAGES = {
   KEPT: monitor(78, { whole: flag, bytes: block, file: json<HandedFile>() }),
   /** Answers RULES. */
   RULED: monitor(79, { id, verdict: json<AccessVerdict>() }),
+  /** Answers PREPARE: the worker's ends of the pipes for `count` programs come with the message. They
+   *  have numbers for RUN, from `first` on. */
+  PIPES: monitor(80, { first: u32, count: u32 }),
+  /** A program asked for with RUN runs: answers IDENTIFY. */
+  RUNS: monitor(81, { id, pid: u32 }),
 } as const;
 
 type Table = typeof MESSAGES;

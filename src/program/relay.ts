@@ -22,7 +22,8 @@ import {
 export interface Relay {
   /** The program's wait status; undefined if it is not known. Resolves when the program has been
    *  reaped and its output has been handed to the system or cannot be delivered any more. The
-   *  client's side may linger after that (linger.ts). Never resolves if the relay was stopped. */
+   *  client's side may linger after that (linger.ts). Never resolves if the relay was stopped.
+   *  Rejects if the program could not be started; then the client gets no close_notify. */
   readonly status: Promise<number | undefined>;
   /** Stops relaying. Pauses both streams and leaves them open and without an owner, so that other
    *  code can take them over. */
@@ -33,7 +34,10 @@ export interface Relay {
 export interface RelayedProgram {
   readonly input: Sink;
   readonly output: Source;
+  /** Rejects if the program could not be started after all. */
   readonly exited: Promise<number | undefined>;
+  /** See `RunningProgram.identified`. */
+  identified?(): Promise<void> | undefined;
   kill(signal: "SIGTERM"): boolean;
 }
 
@@ -61,7 +65,7 @@ export function relay(channel: Stream, program: RelayedProgram, options: RelayOp
 /** A relay, which owns the client's stream. Kept small, because thousands may be idle. */
 class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, LingeringClient {
   readonly status: Promise<number | undefined>;
-  readonly #resolve: (status: number | undefined) => void;
+  readonly #resolve: (status: number | undefined | Promise<never>) => void;
   readonly #channel: Stream;
   readonly #program: RelayedProgram;
   readonly #socket: RelayOptions["socket"];
@@ -75,6 +79,8 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
   #unacknowledged = 0;
   #clientGone = false;
   #outputDone = false;
+  /** The program has written something, so that it runs. */
+  #spoke = false;
   /** The program's side is over; the client has to read the rest and close. */
   #leaving = false;
   #reaped = false;
@@ -102,7 +108,7 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
     channel.take(this);
     input.take(new ProgramInput(this));
     output.take(new ProgramOutput(this));
-    exited.then((status) => this.#exited(status));
+    exited.then((status) => this.#exited(status), (error) => this.#refused(error));
     channel.resume();
     // A banner that fills the socket's buffer pauses the program's output, as any other write does.
     if (!text || this.#greet(text)) output.resume();
@@ -154,6 +160,7 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
   /** For `ProgramOutput`: data from the program. */
   output(chunk: Uint8Array): void {
     this.#touch();
+    this.#spoke = true;
     this.#traffic.sent += chunk.length;
     if (this.#channel.write(chunk, true)) return;
     this.full = true;
@@ -168,12 +175,29 @@ class Relaying implements Relay, ProgramEvents, StreamHandler, Watched, Lingerin
     this.#program.output.resume();
   }
 
-  /** For `ProgramOutput`: end of the program's output. */
+  /** For `ProgramOutput`: end of the program's output. If it was empty, perhaps the program does not
+   *  run, and the client must not take the end for an orderly one. */
   outputEnded(): void {
     this.#touch();
+    const identified = this.#spoke ? undefined : this.#program.identified?.();
+    if (identified) identified.then(() => this.#endOutput(), (error) => this.#refused(error));
+    else this.#endOutput();
+  }
+
+  #endOutput(): void {
+    if (this.#outputDone || this.#stopped) return;
     this.#outputDone = true;
     this.#channel.end();
     this.#finish();
+  }
+
+  /** The program could not be started. */
+  #refused(error: Error): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#program.input.destroy();
+    this.#program.output.destroy();
+    this.#resolve(Promise.reject(error));
   }
 
   #exited(status: number | undefined): void {

@@ -59,7 +59,11 @@ export class Reporter implements ConnectionObserver {
     // Without a program, the line has the pid of the process that serves the connection.
     const pid = program?.pid ?? process.pid;
     if (isDenial(reason)) return log.deny(pid, conn, reason);
-    if (reason.kind === "broken") return log.tlsBroken(pid, ip, reason.cause);
+    if (reason.kind === "broken") {
+      const tell = (): void => log.tlsBroken(program?.pid || process.pid, ip, reason.cause);
+      const identified = program?.identified?.();
+      return identified ? void identified.then(tell, tell) : tell();
+    }
     const ours = reason.kind === "settings" || reason.kind === "not run" ||
       reason.kind === "internal";
     if (ours || (stage !== "hello" && stage !== "handshake")) {

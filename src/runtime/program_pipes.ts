@@ -20,6 +20,22 @@ export const PIPE_ENDS = { plain: 2, delayed: 5 } as const;
 /** Number of descriptors that our ends use: the control socket has one for each direction. */
 export const PIPE_DESCRIPTORS = { plain: PIPE_ENDS.plain, delayed: PIPE_ENDS.delayed + 1 } as const;
 
+/** Pipes that a monitor makes for a worker before it asks for their programs, so that a connection does
+ *  not wait for its program. */
+export const AHEAD = {
+  /** How many programs' pipes come in one message. */
+  batch: 8,
+  /** A worker asks for more when it has this many left. */
+  low: 3,
+  /** A worker has at most `batch` + `low`. The monitor keeps more, and then closes the oldest: they were
+   *  lost on the way. */
+  kept: 16,
+  /** Descriptors of each process for them. */
+  descriptors: 2 * (8 + 3),
+  /** A worker that may have fewer open files asks for none. */
+  leastLimit: 1024,
+} as const;
+
 /** Throws SystemError; then no descriptor is left open. */
 export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
   const mine: number[] = [];

@@ -176,7 +176,7 @@ asRoot("a worker without a free descriptor loses nothing but time", async (t) =>
 
 asRoot("if a worker has no room for pipes, one connection fails, with one line", async (t) => {
   const server = await t.start({
-    options: ["-H", "-R", "-l0", "--workers", "1"],
+    options: ["-v", "-H", "-R", "-l0", "--workers", "1"], // without -v, pipes are made ahead
     program: GREET,
   });
   const worker = await workerOf(server);
@@ -201,7 +201,7 @@ asRoot("if a worker has no room for pipes, one connection fails, with one line",
 
 asRoot("a monitor without a free descriptor refuses one start", async (t) => {
   const server = await t.start({
-    options: ["-H", "-R", "-l0", "--workers", "1"],
+    options: ["-v", "-H", "-R", "-l0", "--workers", "1"], // without -v, pipes are made ahead
     program: GREET,
   });
   const worker = await workerOf(server);

@@ -54,6 +54,7 @@ function numberIn(libc: Libc, fd: number): number {
 const said = (n: number, fds = 0): MessageOf<"EXITED"> => ({
   kind: "EXITED",
   id: n,
+  pid: 0,
   status: fds,
   running: 0,
   full: false,

@@ -63,6 +63,18 @@ export const SAMPLES: Readonly<Record<string, WorkerMessage>> = {
     info: "",
     variables: new Map(),
   },
+  PREPARE: { kind: "PREPARE" },
+  RUN: {
+    kind: "RUN",
+    id: 2,
+    pipes: 1,
+    ruled: false,
+    ip: "192.0.2.1",
+    host: "client.example",
+    info: "",
+    variables: new Map([["PROTO", "TLS"]]),
+  },
+  IDENTIFY: { kind: "IDENTIFY", id: 2 },
   CANCEL: { kind: "CANCEL", id: 2 ** 32 + 1 },
   "KILL TERM": { kind: "KILL", id: 5, signal: "SIGTERM" },
   "KILL KILL": { kind: "KILL", id: 5, signal: "SIGKILL" },
@@ -94,7 +106,9 @@ export const ANSWERS: Readonly<Record<string, MonitorMessage>> = {
   LISTEN: { kind: "LISTEN" },
   STARTED: { kind: "STARTED", id: 2 ** 40, pid: 4711, delayed: true, ...SLOTS },
   REFUSED: { kind: "REFUSED", id: 1, why: "unable to run x: no such file", ...SLOTS },
-  EXITED: { kind: "EXITED", id: 7, status: 256, ...SLOTS },
+  EXITED: { kind: "EXITED", id: 7, pid: 4711, status: 256, ...SLOTS },
+  PIPES: { kind: "PIPES", first: 9, count: 8 },
+  RUNS: { kind: "RUNS", id: 2, pid: 4711 },
   SLOTS: { kind: "SLOTS", ...SLOTS },
   VERDICT: { kind: "VERDICT", id: 9, refusal: "network", count: 2 ** 32 - 1, others: 0 },
   "VERDICT that lets in": { kind: "VERDICT", id: 9, refusal: "none", count: 0, others: 7 },
@@ -140,19 +154,21 @@ export class RandomMessages {
     const text = (max: number): string => this.text(max);
     const counts = (): Float64Array => this.numbers();
     const nothing = (): Record<never, never> => ({});
+    const described = () => ({
+      ruled: flag(),
+      ip: text(64),
+      host: text(253),
+      info: text(1024),
+      variables: new Map(Array.from({ length: below(20) }, (_, i) => [`N${i}`, text(500)])),
+    });
     this.worker = {
       READY: nothing,
       FATAL: () => ({ code: below(256), message: text(2000), hint: text(2000) }),
       RESOLVED: () => ({ ip: text(64) }),
-      START: () => ({
-        id: id(),
-        delayed: flag(),
-        ruled: flag(),
-        ip: text(64),
-        host: text(253),
-        info: text(1024),
-        variables: new Map(Array.from({ length: below(20) }, (_, i) => [`N${i}`, text(500)])),
-      }),
+      START: () => ({ id: id(), delayed: flag(), ...described() }),
+      PREPARE: nothing,
+      RUN: () => ({ id: id(), pipes: u32(), ...described() }),
+      IDENTIFY: () => ({ id: id() }),
       CANCEL: () => ({ id: id() }),
       KILL: () => ({ id: id(), signal: flag() ? "SIGTERM" : "SIGKILL" }),
       TAKE: () => ({
@@ -187,7 +203,9 @@ export class RandomMessages {
       LISTEN: nothing,
       STARTED: () => ({ id: id(), pid: u32(), delayed: flag(), ...slots() }),
       REFUSED: () => ({ id: id(), why: text(1000), ...slots() }),
-      EXITED: () => ({ id: id(), status: u32(), ...slots() }),
+      EXITED: () => ({ id: id(), pid: u32(), status: u32(), ...slots() }),
+      PIPES: () => ({ first: u32(), count: u32() }),
+      RUNS: () => ({ id: id(), pid: u32() }),
       SLOTS: slots,
       VERDICT: () => ({
         id: id(),

@@ -12,16 +12,24 @@ import { FakeSink, FakeSocket, FakeSource, turn } from "../fake_streams.ts";
 
 /** Starts a relay. */
 function begin(
-  { idleLimit = 3600, strict = false, awaitsAnswer = false, endsByFin = false } = {},
+  { idleLimit = 3600, strict = false, awaitsAnswer = false, endsByFin = false, asks = false } = {},
 ) {
   const client = new FakeSocket();
   const [input, output] = [new FakeSink(), new FakeSource()];
-  const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
+  const { promise: exited, resolve: exit, reject: refuse } = Promise.withResolvers<number>();
+  const identity = Promise.withResolvers<void>();
+  identity.promise.catch(() => {});
   const seen: string[] = [];
   let time = 0;
   const lingering = new Lingering(40, 3_600_000, () => time);
   const idle = new IdleTimer(idleLimit);
-  const program = { input, output, exited, kill: () => seen.push("SIGTERM") > 0 };
+  const program = {
+    input,
+    output,
+    exited,
+    identified: () => asks ? identity.promise : undefined,
+    kill: () => seen.push("SIGTERM") > 0,
+  };
   const going = relay(client, program, {
     idle,
     lingering,
@@ -40,7 +48,7 @@ function begin(
     },
   });
   let status: number | undefined;
-  void going.status.then((value) => status = value);
+  void going.status.then((value) => status = value, ({ message }) => seen.push(message));
   return {
     client,
     input,
@@ -48,6 +56,8 @@ function begin(
     seen,
     lingering,
     exit,
+    refuse,
+    identity,
     get status() {
       return status;
     },
@@ -208,4 +218,42 @@ test("the idle limit ends the client's side in order, and the program by SIGTERM
   one.pass(11);
   assert(one.client.closed);
   await one.over();
+});
+
+test("an end without output waits until the program is known to run", async () => {
+  const one = begin({ asks: true });
+  one.output.put(null);
+  await turn();
+  assert(!one.client.output.ended);
+  one.identity.resolve();
+  await turn();
+  assert(one.client.output.ended, "close_notify");
+  one.exit(0);
+  await turn();
+  assertStrictEquals(one.status, 0);
+  await one.over();
+});
+
+test("an end with output need not wait", async () => {
+  const one = begin({ asks: true });
+  one.output.put("x");
+  one.output.put(null);
+  await turn();
+  assert(one.client.output.ended);
+  await one.over();
+});
+
+test("the client of a program that was not started gets no close_notify", async () => {
+  for (const ended of [false, true]) {
+    const one = begin({ asks: true });
+    if (ended) one.output.put(null);
+    await turn();
+    one.identity.reject(new Error("not run"));
+    one.refuse(new Error("not run"));
+    await turn();
+    assertEquals(one.seen, ["not run"]);
+    assert(!one.client.output.ended);
+    assert(one.input.destroyed && one.output.destroyed);
+    assertEquals([one.status, one.lingering.size], [undefined, 0]);
+  }
 });

@@ -145,3 +145,21 @@ test("a connection reset before accept is logged, except for a proxy's health ch
   );
   assertEquals(lost, [false, true]);
 });
+
+test("a broken connection is logged when the process id of its program is known", async () => {
+  const cause: Reason = { kind: "client gone", how: "reset" };
+  const line = (pid: string) =>
+    `x: error: unable to speak TLS from: 192.0.2.7 for pid: ${pid} connection reset by the peer\n`;
+  for (const [known, pid] of [[true, "7"], [false, "OWN"]] as const) {
+    const identity = Promise.withResolvers<void>();
+    const program = { ...PROGRAM, pid: 0, identified: () => identity.promise };
+    const { conn, lines } = reported("conversing", { program });
+    conn.fail({ kind: "broken", cause });
+    assertStrictEquals(lines(), "");
+    program.pid = known ? 7 : 0;
+    if (known) identity.resolve();
+    else identity.reject(new Error("it was not started"));
+    await new Promise((resolve) => setImmediate(resolve));
+    assertStrictEquals(lines(), line(pid));
+  }
+});

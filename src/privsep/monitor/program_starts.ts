@@ -4,7 +4,6 @@
 
 import { DecodeError } from "../../codec/bytes.ts";
 import type { Options } from "../../config/options.ts";
-import { isFromWorker, type RuleVariables } from "../../config/variables.ts";
 import { FatalError, reason } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { programEnvironment } from "../../program/environment.ts";
@@ -18,6 +17,7 @@ import type { MessageOf, SlotCounts } from "../messages.ts";
 import type { AccessRequests, RuledProgram } from "./access_requests.ts";
 import type { Grants } from "./grants.ts";
 import { programUser } from "./program_user.ts";
+import { checkVariables, memoryOf, without } from "./program_variables.ts";
 import type { RulesHistory } from "./rules_history.ts";
 import type { Worker } from "./worker_handle.ts";
 
@@ -31,10 +31,6 @@ const MAX_WAITING_SIZE = 64 << 20;
 /** Bytes for each connection that -c and --pending allow: 60 variables and a certificate. The limit
  *  is their sum, if that is more than `MAX_WAITING_SIZE`. */
 const WAITING_SIZE = 20_000;
-/** Bytes that a variable needs beyond its characters, as measured: two strings and a table
- *  entry. */
-const VARIABLE = 160;
-
 const TOO_MANY = "unable to start a program: too many connections are waiting for one";
 
 /** The end of a program, or of a request for one. */
@@ -44,8 +40,13 @@ type Answer =
 
 const UNRULED: RuledProgram = { variables: new Map() };
 
+/** What a worker tells of a connection. */
+type Described = Omit<MessageOf<"RUN">, "kind" | "id" | "pipes">;
+
 /** A program to start. */
 interface PreparedProgram extends RuledProgram {
+  /** RUN: its ends of the pipes, until it has them. */
+  readonly ends: number[] | undefined;
   /** The variables that this connection adds to the environment of every program. */
   readonly env: Record<string, string>;
 }
@@ -84,23 +85,10 @@ export class ProgramStarts {
   /** Answers START. Throws `DecodeError` for an invalid request. If the worker has a slot it starts
    *  the program without a promise: this is the common case. */
   request(worker: Worker, request: MessageOf<"START">): void {
-    const { id, delayed } = request;
-    if (!this.#user) throw new DecodeError("privsep: start: there is no program at byte 0");
-    worker.checkStart(id, worker.programs.size < MAX_PROGRAMS);
-    if (delayed !== this.o.options.delayed) {
-      throw new DecodeError(`privsep: delayed: ${delayed}, which does not match -n at byte 0`);
-    }
-    checkVariables(request.variables, this.#names);
-    // Checked before any look-up: a refusal must be cheap.
-    if (worker.waiting.size >= this.#maxWaiting) {
-      return this.#refuse(worker, id, TOO_MANY, this.o.grants.takeSlot(worker));
-    }
-    let program: PreparedProgram;
-    try {
-      program = this.#prepare(request);
-    } catch (error) {
-      return this.#refuse(worker, id, error, this.o.grants.takeSlot(worker));
-    }
+    const { id } = request;
+    this.#check(worker, request, request.delayed);
+    const program = this.#admit(worker, request);
+    if (!program) return;
     const slot = worker.channel.backedUp ? undefined : this.o.grants.takeSlot(worker);
     if (!slot) return void this.#startLater(worker, id, program);
     let cancelled: ConnectionError | undefined;
@@ -113,6 +101,64 @@ export class ProgramStarts {
       if (cancelled === undefined) void this.#startLater(worker, id, program, slot);
       else this.#refuse(worker, id, cancelled, slot);
     });
+  }
+
+  /** Answers PREPARE. */
+  prepare(worker: Worker): void {
+    if (!this.#user || this.o.options.delayed) {
+      throw new DecodeError("privsep: prepare: no program can use such pipes at byte 0");
+    }
+    // A worker that does not read gets none.
+    const { first, mine } = worker.channel.backedUp ? { first: 0, mine: [] } : worker.ahead.make();
+    worker.channel.send({ kind: "PIPES", first, count: mine.length / 2 }, mine);
+  }
+
+  /** Answers RUN. The worker does not wait for an answer, so it cannot withdraw the request. Throws
+   *  `DecodeError`. */
+  run(worker: Worker, request: MessageOf<"RUN">): void {
+    this.#check(worker, request, false);
+    const program = this.#admit(worker, request, worker.ahead.take(request.pipes));
+    if (!program) return;
+    const slot = this.o.grants.takeSlot(worker);
+    if (slot) this.#start(worker, request.id, program, slot);
+    else void this.#startLater(worker, request.id, program);
+  }
+
+  /** Answers IDENTIFY. */
+  identify(worker: Worker, id: number): void {
+    const program = worker.programs.get(id);
+    if (program) worker.channel.send({ kind: "RUNS", id, pid: program.pid });
+  }
+
+  /** Throws `DecodeError` for an invalid request. */
+  #check(
+    worker: Worker,
+    { id, variables }: Pick<MessageOf<"RUN">, "id" | "variables">,
+    delayed: boolean,
+  ): void {
+    if (!this.#user) throw new DecodeError("privsep: start: there is no program at byte 0");
+    worker.checkStart(id, worker.programs.size < MAX_PROGRAMS);
+    if (delayed !== this.o.options.delayed) {
+      throw new DecodeError(`privsep: delayed: ${delayed}, which does not match -n at byte 0`);
+    }
+    checkVariables(variables, this.#names);
+  }
+
+  /** Returns the program to start; undefined if it was refused. `ends`: of RUN. */
+  #admit(
+    worker: Worker,
+    request: Described & { readonly id: number },
+    ends?: number[],
+  ): PreparedProgram | undefined {
+    const { id } = request;
+    try {
+      // Checked before any look-up: a refusal must be cheap.
+      if (worker.waiting.size >= this.#maxWaiting) throw new Error(TOO_MANY);
+      return this.#prepare(request, ends);
+    } catch (error) {
+      this.#refuse(worker, id, error, this.o.grants.takeSlot(worker), ends);
+      return undefined;
+    }
   }
 
   /** Answers KILL. */
@@ -129,8 +175,10 @@ export class ProgramStarts {
     program: PreparedProgram,
     had?: Slot,
   ): Promise<void> {
-    const size = sizeOf(program.env);
-    if (worker.waitingSize + size > this.#maxSize) return this.#refuse(worker, id, TOO_MANY, had);
+    const size = memoryOf(program.env);
+    if (worker.waitingSize + size > this.#maxSize) {
+      return this.#refuse(worker, id, TOO_MANY, had, program.ends);
+    }
     const cancel = new AbortController();
     worker.waiting.set(id, cancel);
     worker.waitingSize += size;
@@ -145,12 +193,13 @@ export class ProgramStarts {
         if (cancel.signal.aborted) throw abortError(cancel.signal);
       } while (worker.channel.backedUp);
     } catch (error) {
-      return this.#refuse(worker, id, error, slot);
+      return this.#refuse(worker, id, error, slot, program.ends);
     } finally {
       worker.waiting.delete(id);
       worker.waitingSize -= size;
     }
     this.#start(worker, id, program, slot);
+    if (program.ends) this.identify(worker, id); // IDENTIFY may have come before
   }
 
   #start(
@@ -168,19 +217,28 @@ export class ProgramStarts {
       const { launched, mine } = this.#launch(program, delayed);
       slot.run();
       programs.set(id, launched);
+      const { pid } = launched;
       launched.exited.then((status = 0) => {
         programs.delete(id);
-        this.#answer(worker, { kind: "EXITED", id, status }, slot);
+        this.#answer(worker, { kind: "EXITED", id, pid, status }, slot);
       });
-      const { pid } = launched;
+      if (program.ends) return;
       channel.send({ kind: "STARTED", id, pid, delayed, ...this.o.grants.counts() }, mine);
     } catch (error) {
-      this.#refuse(worker, id, error, slot);
+      this.#refuse(worker, id, error, slot, program.ends);
     }
   }
 
-  #refuse(worker: Worker, id: number, error: unknown, slot?: Slot): void {
+  /** `ends`: of RUN, and no program has them. */
+  #refuse(
+    worker: Worker,
+    id: number,
+    error: unknown,
+    slot: Slot | undefined,
+    ends: number[] = [],
+  ): void {
     this.#answer(worker, { kind: "REFUSED", id, why: reason(error) }, slot);
+    closeAll(this.o.libc, ends.splice(0));
   }
 
   /** Sends an answer after which `slot` is not in use. */
@@ -192,19 +250,23 @@ export class ProgramStarts {
 
   /** The monitor evaluates the rules itself: s6's access rules always, other rules if the worker
    *  says that they set variables. Throws `FatalError` if they deny the peer. */
-  #prepare(request: MessageOf<"START">): PreparedProgram {
-    const { access, rules, libc } = this.o;
+  #prepare(request: Described, ends: number[] | undefined): PreparedProgram {
+    const { access, rules, libc, options: { delayed } } = this.o;
     const { variables, command } = access.program(request) ??
       (request.ruled ? { variables: rules.variables(request) } : UNRULED);
-    return { env: programEnvironment({}, request, variables, libc), variables, command };
+    const { variables: own } = request;
+    const env = programEnvironment({}, { variables: own, delayed }, variables, libc);
+    return { env, variables, command, ends };
   }
 
   #launch(
-    { env, variables, command = this.o.options.command }: PreparedProgram,
+    { env, variables, command = this.o.options.command, ends }: PreparedProgram,
     delayed: boolean,
   ): { launched: Launched; mine: number[] } {
     const { runtime, libc } = this.o;
-    const { mine, theirs } = programPipes(libc, delayed);
+    const { mine, theirs } = ends
+      ? { mine: [], theirs: ends.splice(0) }
+      : programPipes(libc, delayed);
     try {
       const descriptors = programDescriptors(theirs);
       const base = without(this.o.base, variables);
@@ -216,43 +278,5 @@ export class ProgramStarts {
     } finally {
       closeAll(libc, theirs);
     }
-  }
-}
-
-/** Returns `base` without the variables that rules remove. Returns the same object if there are
- *  none, because libc caches its conversion. */
-function without(
-  base: Readonly<Record<string, string>>,
-  variables: RuleVariables,
-): Readonly<Record<string, string>> {
-  let left: Record<string, string> | undefined;
-  for (const [name, value] of variables) {
-    if (value !== undefined || !Object.hasOwn(base, name)) continue;
-    left ??= Object.fromEntries(Object.entries(base));
-    delete left[name];
-  }
-  return left ?? base;
-}
-
-function sizeOf(env: Readonly<Record<string, string>>): number {
-  let size = 0;
-  for (const name in env) size += VARIABLE + name.length + (env[name]?.length ?? 0);
-  return size;
-}
-
-/** Maximum number of names that are kept as valid, so that they are not checked again. */
-const MAX_KNOWN = 512;
-
-/** A worker may set variables that describe a connection. It may set none that control a program:
- *  LD_PRELOAD, PATH, or the descriptors of UCSPI-TLS, which the monitor sets. A name has only
- *  letters, digits and underscores, because programs split and print names. Throws
- *  `DecodeError`. */
-function checkVariables(variables: ReadonlyMap<string, string>, known: Set<string>): void {
-  for (const name of variables.keys()) {
-    if (known.has(name)) continue;
-    if (!/^[A-Za-z0-9_]+$/.test(name) || !isFromWorker(name)) {
-      throw new DecodeError("privsep: variable: not one that a worker may set at byte 0");
-    }
-    if (known.size < MAX_KNOWN) known.add(name);
   }
 }

@@ -54,6 +54,9 @@ export class Requests {
           : new FatalError(message, code, hint || undefined);
       },
       START: (request, worker) => starts.request(worker, request),
+      PREPARE: (_, worker) => starts.prepare(worker),
+      RUN: (request, worker) => starts.run(worker, request),
+      IDENTIFY: ({ id }, worker) => starts.identify(worker, id),
       CANCEL: ({ id }, worker) => worker.waiting.get(id)?.abort(startFailure("cancelled")),
       KILL: ({ id, signal }, worker) => starts.kill(worker, id, signal),
       TAKE: (request, worker) => counts.take(worker, request),

@@ -10,6 +10,7 @@ import { Channel, type ToWorker } from "../channel.ts";
 import type { WorkerEnd } from "../counts.ts";
 import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../messages.ts";
 import { STATE_AFTER_DRAIN, type WorkerState } from "../worker_states.ts";
+import { PreparedPipes } from "./prepared_pipes.ts";
 import type { WorkerProcess } from "./worker_process.ts";
 
 /** Maximum number of CHECK messages for one connection. Only the early and the later rules set
@@ -43,6 +44,8 @@ export class Worker {
     number,
     { readonly reservation: LocalReservation; checks: number }
   >();
+  /** Pipes for its next programs. */
+  readonly ahead: PreparedPipes;
   /** Slots that the worker has been lent, and its requests for slots that wait (grants.ts). */
   granted = 0;
   readonly wants = new Set<{ stop(): void }>();
@@ -71,6 +74,7 @@ export class Worker {
     readonly launched: Launched,
     readonly channel: ToWorker,
   ) {
+    this.ahead = new PreparedPipes(channel.libc);
     channel.take({
       message: (message) => this.#owner?.message(message),
       broken: (why) => this.giveUp(why),
@@ -78,6 +82,7 @@ export class Worker {
     launched.exited.then((status = 0) => {
       this.state = "ended";
       channel.close();
+      this.ahead.close();
       clearTimeout(this.#deadline);
       if (this.#breach) this.#owner?.gone("breach", `was ended: ${reason(this.#breach)}`);
       else if (status > 0 && status < 256) this.#owner?.gone("signal", `ended by signal ${status}`);

@@ -6,21 +6,16 @@ import { reason } from "../../errors.ts";
 import type { ProgramRequest } from "../../program/environment.ts";
 import type { ConnectionHandler, HandlerFacts } from "../../program/handler.ts";
 import { occupy, type Programs } from "../../program/programs.ts";
-import type { Cancellable, ConnectionSlot, RunningProgram } from "../../connection.ts";
+import type { Cancellable, ConnectionSlot } from "../../connection.ts";
 import { abortError, ConnectionError, startFailure } from "../../reason.ts";
 import { Slots } from "../../program/slots.ts";
 import { closeAll, PIPE_ENDS } from "../../runtime/program_pipes.ts";
-import type {
-  DelayedEnds,
-  Program,
-  ProgramStreams,
-  Runtime,
-  Sink,
-  Source,
-} from "../../runtime/runtime.ts";
+import type { Program, ProgramStreams, Runtime } from "../../runtime/runtime.ts";
 import type { ToMonitor } from "../channel.ts";
 import { EncodeError } from "../fields.ts";
-import type { MessageOf, SlotCounts } from "../messages.ts";
+import type { MessageOf, SlotCounts, WorkerMessage } from "../messages.ts";
+import { type Ahead, AheadPipes } from "./ahead_pipes.ts";
+import { RemoteProgram } from "./remote_program.ts";
 
 /** A START that is not answered yet. */
 interface Asked {
@@ -49,12 +44,19 @@ export class RemotePrograms implements Programs {
   #lastStart = 0;
   readonly #asked = new Map<number, Asked | "withdrawn">();
   readonly #running = new Map<number, RemoteProgram>();
+  #ahead: AheadPipes | undefined;
 
   constructor(readonly runtime: Runtime, readonly channel: ToMonitor) {
     this.#slots.onChange(() => {
       this.#want();
       this.#changed();
     });
+  }
+
+  /** From now on, connections do not wait until their program runs. Its process id and the number of
+   *  running programs are then not known when it starts. */
+  prepare(): void {
+    this.#ahead ??= new AheadPipes(this.channel);
   }
 
   onChange(changed: () => void): void {
@@ -93,18 +95,11 @@ export class RemotePrograms implements Programs {
     if (!this.channel.open) return Promise.reject(refusal("unable to run: no monitor"));
     const id = ++this.#lastStart;
     const { delayed, rules, peer: { ip, host = "", info = "" }, variables } = request;
+    const described = { ruled: rules.size > 0, ip, host, info, variables };
+    const ahead = this.#ahead?.take();
+    if (ahead) return this.#run(id, described, ahead, slot);
     return new Promise((resolve, reject) => {
-      const ruled = rules.size > 0;
-      const frame = this.#encode({
-        kind: "START",
-        id,
-        delayed,
-        ruled,
-        ip,
-        host,
-        info,
-        variables,
-      });
+      const frame = this.#encode({ kind: "START", id, delayed, ...described });
       const withdraw = (): void => {
         reject(abortError(signal));
         this.#asked.set(id, "withdrawn");
@@ -128,14 +123,36 @@ export class RemotePrograms implements Programs {
     });
   }
 
+  /** Asks for a program with pipes that are here already, and does not wait for an answer. */
+  async #run(
+    id: number,
+    described: Omit<MessageOf<"RUN">, "kind" | "id" | "pipes">,
+    { number: pipes, fds }: Ahead,
+    slot: ConnectionSlot,
+  ): Promise<Program> {
+    let program: RemoteProgram;
+    let frame: Uint8Array;
+    try {
+      frame = this.#encode({ kind: "RUN", id, pipes, ...described });
+      program = new RemoteProgram(this.channel, id, 0, this.runtime.adoptEnds(fds));
+    } catch (error) {
+      closeAll(this.channel.libc, fds); // the monitor closes the other ends
+      throw error;
+    }
+    this.#running.set(id, program);
+    slot.transfer(); // the slot now belongs to the monitor, as the program does
+    this.channel.sendFrame(frame);
+    return program;
+  }
+
   /** The slot stays with this worker: no message is sent. */
   hold(slot: ConnectionSlot, handler: ConnectionHandler, facts: HandlerFacts): Program {
     return occupy(slot, handler.start(facts));
   }
 
-  /** Encodes a START. If a peer has made it too large, only this connection fails, not the
+  /** Encodes a START or RUN. If a peer has made it too large, only this connection fails, not the
    *  worker. */
-  #encode(message: MessageOf<"START">): Uint8Array {
+  #encode(message: WorkerMessage): Uint8Array {
     try {
       return this.channel.ours.encode(message);
     } catch (error) {
@@ -144,8 +161,9 @@ export class RemotePrograms implements Programs {
     }
   }
 
-  /** The monitor has gone or is about to go: later ends of programs will not be known. */
-  orphan(): void {
+  /** The monitor has gone or is about to go: later ends of programs will not be known. `settled`: it
+   *  has started all programs that were asked for. */
+  orphan(settled = false): void {
     this.#count = undefined;
     for (const asked of this.#asked.values()) {
       if (asked !== "withdrawn") asked.reject(refusal(ORPHANED));
@@ -154,8 +172,11 @@ export class RemotePrograms implements Programs {
     this.#passing?.();
     this.#passing = undefined;
     this.#slots.fail(refusal(ORPHANED));
-    for (const program of this.#running.values()) program.ended(undefined);
+    for (const program of this.#running.values()) {
+      program.orphaned(settled ? undefined : refusal(ORPHANED));
+    }
     this.#running.clear();
+    this.#ahead?.close();
     this.#changed();
   }
 
@@ -179,16 +200,36 @@ export class RemotePrograms implements Programs {
 
   /** REFUSED. */
   refused(message: MessageOf<"REFUSED">): void {
-    const asked = this.#answered(message.id);
+    const { id, why } = message;
+    const program = this.#running.get(id);
+    if (program) {
+      this.#running.delete(id);
+      this.slots(message);
+      return program.refused(refusal(why));
+    }
+    const asked = this.#answered(id);
     this.slots(message);
-    if (asked !== "withdrawn") asked.reject(refusal(message.why));
+    if (asked !== "withdrawn") asked.reject(refusal(why));
+  }
+
+  /** RUNS. */
+  runs({ id, pid }: MessageOf<"RUNS">): void {
+    this.#running.get(id)?.runs(pid);
+  }
+
+  /** PIPES. Throws `DecodeError`. */
+  prepared(message: MessageOf<"PIPES">): void {
+    if (!this.#ahead) throw new DecodeError("privsep: pipes: not requested at byte 0");
+    this.#ahead.came(message);
   }
 
   /** EXITED. */
   exited(message: MessageOf<"EXITED">): void {
-    const { id, status } = message;
+    const { id, pid, status } = message;
+    const program = this.#running.get(id);
     this.slots(message);
-    this.#running.get(id)?.ended(status);
+    program?.runs(pid);
+    program?.ended(status);
     this.#running.delete(id);
   }
 
@@ -243,41 +284,5 @@ export class RemotePrograms implements Programs {
       closeAll(this.channel.libc, fds);
       return error as Error;
     }
-  }
-}
-
-/** A program that the monitor has started. Kept small, since thousands may run. */
-class RemoteProgram implements RunningProgram {
-  readonly exited: Promise<number | undefined>;
-  readonly input: Sink;
-  readonly output: Source;
-  readonly delayed?: DelayedEnds;
-  #tell: ((status: number | undefined) => void) | undefined;
-
-  constructor(
-    readonly channel: ToMonitor,
-    readonly id: number,
-    readonly pid: number,
-    { input, output, delayed }: ProgramStreams,
-    readonly running: number,
-  ) {
-    this.input = input;
-    this.output = output;
-    if (delayed) this.delayed = delayed;
-    const { promise, resolve } = Promise.withResolvers<number | undefined>();
-    this.exited = promise;
-    this.#tell = resolve;
-  }
-
-  ended(status: number | undefined): void {
-    this.#tell?.(status);
-    this.#tell = undefined;
-  }
-
-  kill(signal: "SIGTERM" | "SIGKILL"): boolean {
-    // Not possible without a monitor: a worker may signal no other process.
-    if (!this.channel.open || !this.#tell) return false;
-    this.channel.send({ kind: "KILL", id: this.id, signal });
-    return true;
   }
 }

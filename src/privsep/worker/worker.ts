@@ -28,6 +28,7 @@ import { HandedFiles } from "../handed_files.ts";
 import { type Init, unpackInit, versionOf } from "../init.ts";
 import { FROM_MONITOR, FROM_WORKER, type Handlers, type MonitorMessage } from "../messages.ts";
 import { sandbox } from "../sandbox.ts";
+import { startsAhead } from "./ahead_pipes.ts";
 import { FileUpdates } from "./file_updates.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { RemoteAccess } from "./remote_access.ts";
@@ -80,6 +81,8 @@ class WorkerProcess {
   #server: Server | undefined;
   #releaseCode = (): void => {};
   #stage: WorkerStage = "starting";
+  /** This process asks for no more programs. */
+  #settled = false;
   /** True if the listening socket belongs to a supervisor, which keeps its queue for a
    *  successor. */
   #inherited = false;
@@ -129,10 +132,14 @@ class WorkerProcess {
     );
     this.#stage = "serving";
     this.channel.send({ kind: "SERVING" });
+    if (startsAhead(services.options, this.libc)) this.#programs.prepare();
     this.#releaseCode();
     this.#metrics?.begin();
     server.left.then(() => this.channel.send({ kind: "LEFT" }));
-    server.settled.then(() => this.channel.send({ kind: "SETTLED" }));
+    server.settled.then(() => {
+      this.#settled = true;
+      this.channel.send({ kind: "SETTLED" });
+    });
     await server.closed;
     close();
     await log.finish();
@@ -154,6 +161,7 @@ class WorkerProcess {
       access: this.#access.looks,
       pending: share(init),
       announce: log.mutedBy(muted),
+      ahead: startsAhead(options, this.libc),
       ...(workers > 1 && canLimit(options, env) ? { limiter: this.#limiter } : {}),
     };
     const assembled = await assemble(options, env, this.runtime, log, overrides);
@@ -215,6 +223,8 @@ class WorkerProcess {
     STARTED: (message) => this.#programs.started(message),
     REFUSED: (message) => this.#programs.refused(message),
     EXITED: (message) => this.#programs.exited(message),
+    PIPES: (message) => this.#programs.prepared(message),
+    RUNS: (message) => this.#programs.runs(message),
     SLOTS: (message) => this.#programs.slots(message),
     VERDICT: (message) => this.#limiter.verdict(message),
     RULED: (message) => this.#access.ruled(message),
@@ -274,7 +284,7 @@ class WorkerProcess {
   /** The monitor has gone. During a drain that is normal; otherwise connections without a program
    *  are closed. */
   #orphaned(): void {
-    this.#programs.orphan();
+    this.#programs.orphan(this.#settled);
     this.#limiter.orphan();
     this.#access.orphan();
     this.#stop("orphaned");

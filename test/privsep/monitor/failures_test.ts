@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
 import { FROM_WORKER } from "../../../src/privsep/messages.ts";
+import { AHEAD } from "../../../src/runtime/program_pipes.ts";
 import { within } from "../../runtime/tools.ts";
 import {
   type Breaks,
@@ -109,6 +110,35 @@ test("a program that cannot be signalled costs its worker nothing", () =>
 test("a program that cannot be started costs one START", () => failing("launch", refused(false)));
 
 test("no pipe costs one START", () => failing("pipe", refused(false)));
+
+/** Asks for pipes ahead. Returns the number of the first, and the worker's ends. */
+async function prepare(puppet: Puppet): Promise<{ first: number; fds: number[] }> {
+  puppet.say(FROM_WORKER.encode({ kind: "PREPARE" }));
+  const { first, count } = await puppet.hear("PIPES");
+  return { first, fds: count === 0 ? [] : puppet.fds(2 * count) };
+}
+
+test("no pipe costs the pipes that were to be made ahead", () =>
+  failing("pipe", async ({ libc }, bad, breaks) => {
+    assertStrictEquals((await prepare(bad)).fds.length, 0);
+    breaks.call = undefined;
+    const { fds } = await prepare(bad);
+    assertStrictEquals(fds.length, 2 * AHEAD.batch);
+    for (const fd of fds) libc.close(fd);
+  }));
+
+test("a program that cannot be started costs one RUN, and its pipes are closed", () =>
+  failing("launch", async ({ libc }, bad) => {
+    const { first, fds } = await prepare(bad);
+    const id = ++lastId;
+    const about = { ruled: false, ip: "192.0.2.1", host: "", info: "", variables: new Map() };
+    bad.say(FROM_WORKER.encode({ kind: "RUN", id, pipes: first, ...about }));
+    assertStrictEquals((await bad.hear("REFUSED")).id, id);
+    assertNotStrictEquals(libc.poll(fds[1] as number, 1, 5000), 0);
+    assertStrictEquals(libc.read(fds[1] as number, 10)?.length, 0);
+    for (const fd of fds) libc.close(fd);
+    assert(!bad.gone);
+  }));
 
 test("no socket pair costs one START of -n", () =>
   failing("socketpair", refused(true), { argv: ["-n"] }));

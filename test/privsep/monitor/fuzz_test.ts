@@ -17,7 +17,18 @@ const RUNS = Number(process.env["FUZZ_RUNS"] ?? 20_000);
 const KINDS = Object.values(SAMPLES);
 const TAKE = SAMPLES["TAKE without limits"] as MessageOf<"TAKE">;
 const START = SAMPLES["START"] as MessageOf<"START">;
-const SMALL = ["START", "CANCEL", "KILL", "TAKE", "CHECK", "RELEASE"] as const;
+const RUN = SAMPLES["RUN"] as MessageOf<"RUN">;
+const SMALL = [
+  "START",
+  "PREPARE",
+  "RUN",
+  "IDENTIFY",
+  "CANCEL",
+  "KILL",
+  "TAKE",
+  "CHECK",
+  "RELEASE",
+] as const;
 
 test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, async () => {
   const below = numbers(1_121_2026);
@@ -34,6 +45,8 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
     let next = 1;
     /** Counted connections by id, with the number of CHECKs that are still permitted. */
     const held = new Map<number, number>();
+    /** The number of the next pipes, and how many are left. */
+    let [pipes, ready] = [1, 0];
     const request = (): WorkerMessage => {
       const kind = SMALL[below(SMALL.length)];
       const [id] = [...held.keys()].slice(below(held.size + 1));
@@ -51,6 +64,15 @@ test(`${RUNS} frames of workers that say anything`, { timeout: 3_000_000 }, asyn
           if (id === undefined) break;
           held.delete(id);
           return { kind, id };
+        case "PREPARE":
+          if (ready > 0) break;
+          ready += 8;
+          return { kind };
+        case "RUN":
+          if (ready === 0) break;
+          ready--;
+          return { ...RUN, id: next++, pipes: pipes++ };
+        case "IDENTIFY":
         case "CANCEL":
           return { kind, id: Math.max(1, next - below(9)) };
         case "KILL":

@@ -17,6 +17,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { concat } from "../../../src/codec/bytes.ts";
 import { FROM_WORKER, type Message, type WireLimits } from "../../../src/privsep/messages.ts";
+import { AHEAD } from "../../../src/runtime/program_pipes.ts";
 import { within } from "../../runtime/tools.ts";
 import { openFiles, type Puppet, serving, settled, type Stage, stage, zombies } from "../puppet.ts";
 import { RawFrame } from "../raw_frame.ts";
@@ -36,6 +37,13 @@ function start(
 ): Uint8Array {
   const { delayed = false, ruled = false, ip = "192.0.2.1" } = more;
   const frame = new RawFrame("START").id(id).u8(+delayed).u8(+ruled).text(ip).text("").text("");
+  frame.u32(Object.keys(variables).length);
+  for (const [name, value] of Object.entries(variables)) frame.text(name).text(value);
+  return frame.done();
+}
+
+function run(id: number, pipes: number, variables: Readonly<Record<string, string>> = {}) {
+  const frame = new RawFrame("RUN").id(id).u32(pipes).u8(0).text("192.0.2.1").text("").text("");
   frame.u32(Object.keys(variables).length);
   for (const [name, value] of Object.entries(variables)) frame.text(name).text(value);
   return frame.done();
@@ -172,6 +180,8 @@ for (const [state, requests] of Object.entries(OUT_OF_STATE)) {
 for (
   const [name, frame] of [
     ["START", start(1)],
+    ["RUN", run(1, 1)],
+    ["PREPARE", plain("PREPARE")],
     ["CANCEL", cancel(1)],
     ["TAKE", take(1)],
     ["WANT", plain("WANT")],
@@ -283,6 +293,112 @@ test("a program without them, with -n, ends the worker", async () => {
   await within(puppet.ended, "end of the worker");
   assertStrictEquals(made.programs.length, 0);
   await made.close();
+});
+
+test("a worker gets pipes ahead, and its program needs no answer", async () => {
+  const before = openFiles().length;
+  const made = await serving();
+  const { libc } = made;
+  const [puppet] = made.puppets as [Puppet];
+  puppet.say(plain("PREPARE"));
+  assertEquals(await puppet.hear("PIPES"), { kind: "PIPES", first: 1, count: AHEAD.batch });
+  const fds = puppet.fds(2 * AHEAD.batch);
+  const [input, output] = fds.slice(2, 4) as [number, number];
+  puppet.say(run(1, 2));
+  puppet.send({ kind: "IDENTIFY", id: 1 });
+  const { id, pid } = await puppet.hear("RUNS");
+  assertEquals([id, pid], [1, [...made.running][0]?.pid]);
+  echoes(made, { input, output });
+  libc.close(input);
+  const exited = await puppet.hear("EXITED");
+  assertEquals([exited.id, exited.pid, exited.status], [1, pid, 0]);
+  assertNotStrictEquals(libc.poll(output, 1, 5000), 0);
+  assertStrictEquals(
+    libc.read(output, 10)?.length,
+    0,
+    "end of file: the monitor has closed its copy",
+  );
+  puppet.send({ kind: "IDENTIFY", id: 1 });
+  puppet.say(plain("PREPARE"));
+  assertStrictEquals(
+    (await puppet.hears(), puppet.came[0]?.kind),
+    "PIPES",
+    "no answer about an ended program",
+  );
+  await made.close();
+  for (const fd of fds.filter((fd) => fd !== input)) libc.close(fd);
+  await settled("descriptors given back", () => openFiles().length <= before);
+});
+
+test("the monitor keeps few pipes for a worker, and closes the oldest", async () => {
+  const made = await serving();
+  const [puppet] = made.puppets as [Puppet];
+  const before = openFiles().length;
+  for (let n = 0; n < 20; n++) {
+    puppet.say(plain("PREPARE"));
+    await puppet.hear("PIPES");
+    puppet.dropDescriptors();
+  }
+  assertStrictEquals(openFiles().length, before + 2 * AHEAD.kept);
+  puppet.say(run(1, 20 * AHEAD.batch));
+  await puppet.hear("EXITED");
+  puppet.say(run(2, 1));
+  await within(puppet.ended, "end of the worker");
+  await made.close();
+});
+
+for (
+  const [name, number, prepared, says] of [
+    ["that were not made", 1, false, /privsep: pipes: 1 at/],
+    ["of a number that is too high", 9, true, /privsep: pipes: 9 at/],
+    ["of number 0", 0, true, /privsep: pipes: 0 at/],
+  ] as const
+) {
+  test(`RUN with pipes ${name} ends the worker`, () =>
+    breach(
+      "serving",
+      async (puppet) => {
+        if (!prepared) return;
+        puppet.say(plain("PREPARE"));
+        await puppet.hear("PIPES");
+        puppet.dropDescriptors();
+      },
+      (puppet) => puppet.say(run(1, number)),
+      says,
+    ));
+}
+
+test("RUN with the same pipes twice ends the worker", () =>
+  breach("serving", async (puppet) => {
+    puppet.say(plain("PREPARE"));
+    await puppet.hear("PIPES");
+    puppet.dropDescriptors();
+    puppet.say(run(1, 3));
+    await puppet.hear("EXITED");
+  }, (puppet) =>
+    puppet.say(run(2, 3)), /privsep: pipes: 3 at/));
+
+test("a RUN with a variable that a worker may not set starts nothing and ends the worker", () =>
+  breach(
+    "serving",
+    async (puppet) => {
+      puppet.say(plain("PREPARE"));
+      await puppet.hear("PIPES");
+      puppet.dropDescriptors();
+    },
+    (puppet) => puppet.say(run(1, 1, { LD_PRELOAD: "/tmp/x.so" })),
+    /privsep: variable/,
+  ));
+
+test("PREPARE and RUN with -n end the worker", async () => {
+  for (const frame of [plain("PREPARE"), run(1, 1)]) {
+    const made = await serving({ argv: ["-n"] });
+    const [puppet] = made.puppets as [Puppet];
+    puppet.say(frame);
+    await within(puppet.ended, "end of the worker");
+    assertStrictEquals(made.programs.length, 0);
+    await made.close();
+  }
 });
 
 test("a host name of more labels than the DNS has ends the worker", () =>

@@ -44,6 +44,9 @@ const AFTER: Readonly<Record<WorkerKind, string>> = {
   FATAL: "  starting  listening -       -        -    -",
   RESOLVED: "starting -         -       -        -    -",
   START: "  -         -         serving draining left -",
+  PREPARE: "-         -         serving draining left -",
+  RUN: "    -         -         serving draining left -",
+  IDENTIFY: "-        -         serving draining left settled",
   CANCEL: " -         -         serving draining left -",
   KILL: "   -         -         serving draining left settled",
   TAKE: "   -         -         serving draining left -",
@@ -144,6 +147,11 @@ async function bring(
     serving: async () => {
       puppet.send({ kind: "SERVING" });
       await puppet.hear("SLOTS");
+      if (kind === "RUN") {
+        puppet.send({ kind: "PREPARE" });
+        await puppet.hear("PIPES");
+        puppet.dropDescriptors();
+      }
       puppet.send(SAMPLES["TAKE without limits"] as WorkerMessage); // for CHECK and RELEASE
     },
     draining: async () => {

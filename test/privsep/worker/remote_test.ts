@@ -25,9 +25,10 @@ import {
 import { RemoteLimiter } from "../../../src/privsep/worker/remote_limiter.ts";
 import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
 import type { ProgramRequest } from "../../../src/program/environment.ts";
+import type { RunningProgram } from "../../../src/connection.ts";
 import { type Slot, Slots } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
-import { closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
+import { AHEAD, closeAll, programPipes } from "../../../src/runtime/program_pipes.ts";
 import { thisRuntime } from "../../runtime/kits.ts";
 import { within } from "../../runtime/tools.ts";
 import { openFiles, settled } from "../puppet.ts";
@@ -38,6 +39,8 @@ interface Stage {
   readonly limiter: RemoteLimiter;
   /** The monitor's end. */
   readonly monitor: ToWorker;
+  /** The kinds of the answers that the worker has read. */
+  readonly heard: string[];
   /** The requests received so far. */
   readonly asked: WorkerMessage[];
   next<K extends WorkerMessage["kind"]>(kind: K): Promise<WorkerMessage & { kind: K }>;
@@ -55,9 +58,13 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
   const programs = new RemotePrograms(runtime, channel);
   const limiter = new RemoteLimiter(channel);
   const asked: WorkerMessage[] = [];
+  const heard: string[] = [];
   monitor.take({ message: (message) => asked.push(message) });
   channel.take({
-    message: (message) => answered(programs, limiter, message),
+    message(message) {
+      answered(programs, limiter, message);
+      heard.push(message.kind);
+    },
     broken() {
       programs.orphan();
       limiter.orphan();
@@ -71,6 +78,7 @@ async function play(go: (stage: Stage) => Promise<void>): Promise<void> {
     limiter,
     monitor,
     asked,
+    heard,
     async next(kind) {
       await settled("a request", () => asked.length > 0);
       const message = asked.shift();
@@ -96,6 +104,10 @@ function answered(
       return programs.refused(message);
     case "EXITED":
       return programs.exited(message);
+    case "PIPES":
+      return programs.prepared(message);
+    case "RUNS":
+      return programs.runs(message);
     case "VERDICT":
       return limiter.verdict(message);
     default:
@@ -128,6 +140,7 @@ const refused = (id: number): MonitorMessage => ({
 const exited = (id: number, status: number): MonitorMessage => ({
   kind: "EXITED",
   id,
+  pid: 4711,
   status,
   ...SLOTS,
   running: 0,
@@ -190,6 +203,127 @@ test("a program for UCSPI-TLS has five descriptors", () =>
     for (const end of Object.values(delayed)) if (typeof end === "object") end.destroy();
     input.destroy();
     output.destroy();
+  }));
+
+/** Gives the worker pipes for `count` programs ahead, as the monitor does. Returns the programs' ends, by
+ *  number. */
+async function prepared(stage: Stage, count: number): Promise<Map<number, number[]>> {
+  stage.programs.prepare();
+  await stage.next("PREPARE");
+  const mine: number[] = [];
+  const theirs = new Map<number, number[]>();
+  for (let number = 5; number < 5 + count; number++) {
+    const made = programPipes(stage.libc, false);
+    mine.push(...made.mine);
+    theirs.set(number, made.theirs);
+  }
+  stage.monitor.send({ kind: "PIPES", first: 5, count }, mine);
+  await settled("PIPES", () => stage.heard.includes("PIPES"));
+  return theirs;
+}
+
+/** Runs `go` with a program that was started with pipes made ahead; the worker has no more of them. */
+async function ahead(
+  go: (stage: Stage, one: { program: RunningProgram; id: number; fds: number[] }) => Promise<void>,
+): Promise<void> {
+  await play(async (stage) => {
+    const ends = await prepared(stage, 1);
+    const program: RunningProgram = await stage.programs.start(REQUEST, slot(), never);
+    await stage.next("PREPARE"); // for the next one
+    const { id, pipes } = await stage.next("RUN");
+    assertStrictEquals(pipes, 5);
+    assertEquals([program.pid, program.running], [0, undefined]);
+    const fds = ends.get(pipes) as number[];
+    await go(stage, { program, id, fds });
+    closeAll(stage.libc, fds);
+    program.input.destroy();
+    program.output.destroy();
+  });
+}
+
+test("with pipes that were made ahead, a program need not be waited for", () =>
+  ahead(async (stage, { program, id, fds: [input, output] }) => {
+    const { monitor, libc } = stage;
+    program.input.write(Uint8Array.of(1));
+    await settled("its input", () => libc.poll(input as number, 1, 0) !== 0);
+    const data = new Promise<Uint8Array>((resolve) => {
+      program.output.take({ data: (chunk) => resolve(chunk.slice()) });
+    });
+    program.output.resume();
+    libc.write(output as number, Uint8Array.of(4, 5));
+    assertEquals([...await within(data, "output")], [4, 5]);
+    const identified = program.identified?.();
+    assertStrictEquals(program.identified?.(), identified);
+    assertStrictEquals((await stage.next("IDENTIFY")).id, id);
+    assertEquals(stage.asked, [], "asked for once");
+    monitor.send({ kind: "RUNS", id, pid: 4712 });
+    await within(identified as Promise<void>, "process id");
+    assertEquals([program.pid, program.identified?.()], [4712, undefined]);
+    assertStrictEquals(program.kill("SIGTERM"), true);
+    await stage.next("KILL");
+    monitor.send(exited(id, 15));
+    assertStrictEquals(await within(program.exited, "exit"), 15);
+  }));
+
+test("pipes are used in order, and more are asked for before none are left", () =>
+  play(async (stage) => {
+    const ends = await prepared(stage, AHEAD.low + 2);
+    const used: number[] = [];
+    for (let n = 0; n < 2; n++) {
+      const program = await stage.programs.start(REQUEST, slot(), never);
+      if (n === 1) await stage.next("PREPARE");
+      used.push((await stage.next("RUN")).pipes);
+      program.input.destroy();
+      program.output.destroy();
+    }
+    assertEquals(used, [5, 6]);
+    for (const fds of ends.values()) closeAll(stage.libc, fds);
+    stage.programs.orphan(); // closes the rest
+  }));
+
+test("a program that has ended has its process id from EXITED", () =>
+  ahead(async (stage, { program, id }) => {
+    const identified = program.identified?.();
+    await stage.next("IDENTIFY");
+    stage.monitor.send(exited(id, 0));
+    await within(identified as Promise<void>, "process id");
+    assertEquals([program.pid, await program.exited], [4711, 0]);
+  }));
+
+test("a refused RUN rejects the exit, and those who wait for the process id", () =>
+  ahead(async (stage, { program, id }) => {
+    const identified = program.identified?.() as Promise<void>;
+    await stage.next("IDENTIFY");
+    stage.monitor.send(refused(id));
+    await assertRejects(() => within(program.exited, "exit"), Error, /unable to run x/);
+    await assertRejects(() => identified, Error, /unable to run x/);
+    assertStrictEquals(program.kill("SIGKILL"), false);
+  }));
+
+test("when the monitor has gone, a program may not run, unless it had started all", async () => {
+  await ahead(async ({ programs }, { program }) => {
+    programs.orphan();
+    assertStrictEquals(await within(program.exited, "exit"), undefined);
+    await assertRejects(() => program.identified?.() as Promise<void>, Error, /has ended/);
+  });
+  await ahead(async ({ programs }, { program }) => {
+    programs.orphan(true);
+    assertStrictEquals(await within(program.exited, "exit"), undefined);
+    assertStrictEquals(program.identified?.(), undefined);
+  });
+});
+
+test("without pipes that were made ahead, a START is answered", () =>
+  play(async (stage) => {
+    await prepared(stage, 0);
+    const promise = stage.programs.start(REQUEST, slot(), never);
+    await stage.next("PREPARE");
+    const theirs = started(stage, (await stage.next("START")).id);
+    const program = await promise;
+    assertStrictEquals(program.pid, 4711);
+    closeAll(stage.libc, theirs);
+    program.input.destroy();
+    program.output.destroy();
   }));
 
 test("a refusal has the monitor's reason", () =>
