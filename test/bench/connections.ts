@@ -7,6 +7,7 @@ import {
   attempt,
   type Demand,
   type JointMeasurement,
+  judge,
   launch,
   type Measurement,
   memory,
@@ -87,7 +88,7 @@ export function rare(interval: number): JointMeasurement {
           const before = server.cpu();
           const options = { total: RARE, atOnce: 16, seconds: Infinity, interval };
           const seen = await load(tools, "conn", server.port, options);
-          if (seen.failed) note(`${seen.failed} failed: ${seen.error}`);
+          judge(note, seen);
           figures["CPU ms per connection"] = (server.cpu() - before) * 1e3 / seen.ok;
           figures["p50 ms"] = seen.p50;
           figures["p99 ms"] = seen.p99;
@@ -102,9 +103,10 @@ export function rare(interval: number): JointMeasurement {
 export const nagle: Measurement = (pass) =>
   served(pass, async ({ port }) => {
     const one = { total: NAGLE, atOnce: 1 };
-    const { p50 } = await load(pass.tools, "conn", port, one);
+    const seen = await load(pass.tools, "conn", port, one);
+    judge(pass.note, seen);
     const without = await load(pass.tools, "conn", port, { ...one, nagle: true });
-    pass.figures["p50 ms, a client with TCP_NODELAY"] = p50;
+    pass.figures["p50 ms, a client with TCP_NODELAY"] = seen.p50;
     pass.figures["p50 ms, a client without it"] = without.p50;
   });
 
@@ -117,7 +119,7 @@ export const besideStalled: WarmMeasurement = async ({ tools, figures, note }, s
     // The load does not wait for answers. A server that starts a process for each is not ready yet.
     await rested(server);
     const seen = await load(tools, "conn", server.port, BESIDE);
-    if (seen.failed) note(`${seen.failed} failed beside stalled ones: ${seen.error}`);
+    judge(note, seen, " beside stalled ones");
     figures[`conn/s, 64 at once, ${STALLED} stalled`] = seen.rate;
     figures["p50 ms"] = seen.p50;
     figures["p99 ms"] = seen.p99;
@@ -137,7 +139,7 @@ export const besideIdle: WarmMeasurement = async ({ tools, figures, note }, serv
   try {
     if (held.seen.failed) note(`${held.seen.failed} of ${many} failed: ${held.seen.error}`);
     const beside = await load(tools, "conn", server.port, BESIDE);
-    if (beside.failed) note(`${beside.failed} failed beside idle ones: ${beside.error}`);
+    judge(note, beside, " beside idle ones");
     figures["conn/s, 64 at once, no others"] = alone.rate;
     figures[`conn/s, 64 at once, ${many} idle`] = beside.rate;
     figures["idle / no others"] = beside.rate / alone.rate;

@@ -1,7 +1,7 @@
 /** What the measurements share: starting a server, warming it up, and the figures of one load. */
 
 import { join } from "@std/path";
-import { load } from "./client.ts";
+import { type Load, load } from "./client.ts";
 import type { Tools } from "./prepare.ts";
 import { descriptorLimit, pss, Running } from "./process.ts";
 import type { Subject } from "./servers.ts";
@@ -100,6 +100,12 @@ export async function rested(server: Running): Promise<void> {
   }
 }
 
+/** Notes what makes a load unlike that of other servers: failures, and TLS 1.2. */
+export function judge(note: Pass["note"], seen: Load, where = ""): void {
+  if (seen.failed) note(`${seen.failed} failed${where}: ${seen.error}`);
+  if (seen.protocol !== "TLSv1.3") note(`it has ${seen.protocol} only`);
+}
+
 /** Measures rate, CPU and times of one load. */
 export async function take(
   { tools, figures, note }: Pass,
@@ -110,8 +116,7 @@ export async function take(
   const before = server.cpu();
   const seen = await load(tools, "conn", server.port, { total, atOnce, seconds });
   await server.quiet(idle);
-  if (seen.failed) note(`${seen.failed} failed, ${atOnce} at once: ${seen.error}`);
-  if (seen.protocol !== "TLSv1.3") note(`it has ${seen.protocol} only`);
+  judge(note, seen, `, ${atOnce} at once`);
   const when = `, ${atOnce} at once`;
   figures[`conn/s${when}`] = seen.rate;
   figures[`CPU ms per connection${when}`] = (server.cpu() - before) * 1e3 / seen.ok;

@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { type Held, hold, load } from "./client.ts";
-import { AFFORDABLE, CAT, type Measurement, served, settledMemory } from "./measure.ts";
+import { AFFORDABLE, CAT, judge, type Measurement, served, settledMemory } from "./measure.ts";
 import { descriptors, serverEnvironment } from "./process.ts";
 import type { Command } from "./servers.ts";
 import type { Figures } from "./table.ts";
@@ -25,7 +25,8 @@ export const echo: Measurement = (pass) =>
   served(pass, async (server) => {
     const before = server.cpu();
     const seen = await load(pass.tools, "echo", server.port, { atOnce: 4, bytes: ECHO_BYTES });
-    if (seen.failed) return pass.note(`${seen.failed} of 4 echoes failed: ${seen.error}`);
+    judge(pass.note, seen, " of 4 echoes");
+    if (seen.failed) return;
     pass.figures["echo MB/s, 4 connections"] = seen.rate;
     pass.figures["echo, CPU s per GB"] = (server.cpu() - before) / (4 * ECHO_BYTES / 1e9);
   });
@@ -35,6 +36,7 @@ export const download: Measurement = (pass) =>
   served(pass, async (server) => {
     const before = server.cpu();
     const seen = await load(pass.tools, "download", server.port, { bytes: DOWNLOAD_BYTES });
+    judge(pass.note, seen);
     pass.figures["download MB/s"] = seen.rate;
     pass.figures["download, CPU s per GB"] = (server.cpu() - before) / (DOWNLOAD_BYTES / 1e9);
   }, [HEAD, "-c", String(DOWNLOAD_BYTES), "/dev/zero"]);
@@ -56,8 +58,8 @@ export function idle(most = Infinity): Measurement {
         for (const step of IDLE_STEPS.filter((step) => step <= most)) {
           const more = await hold(tools, "hold", server.port, step - count);
           held.push(more);
-          const { failed, error } = more.seen;
-          if (failed) return pass.note(`${failed} of ${step} could not be held: ${error}`);
+          judge(pass.note, more.seen, ` of ${step} to be held`);
+          if (more.seen.failed) return;
           const now = await settledMemory(server);
           // Skip the first step: the garbage of the start hides the cost of the first hundred.
           if (count > 0) {
