@@ -191,11 +191,14 @@ case $job in
   js)
     need bun "$bun"
     copy_sources
-    # The define leaves out what only Bun runs; `bun:*` is what its adapter would import.
+    # The define leaves out what only Bun runs; `bun:*` is what its adapter would import. A worker that
+    # opens files is started by way of confine.js.
     (
       cd -- "$scratch/source" &&
         "$bun" build --target=node --format=esm --splitting --external='bun:*' --define Bun=undefined \
-          --outdir="$scratch/js" "$entry" >"$scratch/log" 2>&1
+          --outdir="$scratch/js" "$entry" >"$scratch/log" 2>&1 &&
+        "$bun" build --target=node --format=esm --splitting --external='bun:*' --define Bun=undefined \
+          --outdir="$scratch/js" src/runtime/confine.ts >"$scratch/log" 2>&1
     ) || { cat "$scratch/log" >&2; fail "unable to make dist/js: bun build failed"; }
     chmod 755 "$scratch/js"
     rm -rf -- "$dist/js"

@@ -1,5 +1,6 @@
 /** Paths with which a child can execute this program again. */
 
+import { extname } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -10,7 +11,8 @@ export function ownExecutable(path: string): string {
   return process.platform === "linux" ? "/proc/self/exe" : path;
 }
 
-/** Returns the path of another file of this folder. Not for a compiled program. */
+/** Returns the path of another module of this folder, with the ending of this one: `compile.sh js`
+ *  makes JavaScript. Not for a compiled program. */
 export function besideThis(name: string): string {
-  return fileURLToPath(new URL(name, import.meta.url));
+  return fileURLToPath(new URL(name + extname(import.meta.url), import.meta.url));
 }

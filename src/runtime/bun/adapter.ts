@@ -90,7 +90,7 @@ function selfCommand(main: string): SelfCommand {
     return { command: [self], confine: [self, "--as", CONFINE_COMMAND], env: {} };
   }
   const command = (file: string): string[] => [self, ...ISOLATED, file];
-  return { command: command(main), confine: command(besideThis("confine.ts")), env: {} };
+  return { command: command(main), confine: command(besideThis("confine")), env: {} };
 }
 
 /** Bun closes the descriptor of a listener that stops, so each listener gets a duplicate. */

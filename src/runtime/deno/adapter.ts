@@ -134,7 +134,7 @@ function selfCommand(main: string, socket?: string): SelfCommand | undefined {
       granted({ name: "write", path: socket });
     const permissions = binds ? permissionsToBind(socket) : WORKER_PERMISSIONS;
     const command = [self, "run", ...ISOLATED, ...permissions, main];
-    const confine = [self, "run", ...ISOLATED, "--allow-ffi", besideThis("confine.ts")];
+    const confine = [self, "run", ...ISOLATED, "--allow-ffi", besideThis("confine")];
     return { command, confine, env };
   } catch {
     return undefined; // no permission to query
