@@ -71,6 +71,9 @@ export interface ServeOptions {
   /** What is logged: 0 nothing, 1 errors (the default), 2 status lines too, 3 protocol and cipher
    *  too. */
   verbosity?: 0 | 1 | 2 | 3 | undefined;
+  /** What is logged of the TLS records of each connection, if `verbosity` is not 0: `nothing` (the default), `messages`
+   *  like --trace, or `bytes` like --trace-bytes. */
+  trace?: "nothing" | "messages" | "bytes" | undefined;
   /** When it aborts, the server ends as by `shutdown()`. Default: none. */
   signal?: AbortSignal | undefined;
 }
@@ -108,6 +111,7 @@ const CHECKS: { readonly [Name in keyof ServeOptions]-?: OptionCheck } = {
   env: environment,
   log: callable,
   verbosity: whole(0, 3),
+  trace: oneOf("nothing", "messages", "bytes"),
   signal: abortSignal,
 };
 

@@ -60,6 +60,11 @@ const VALUES: {
     wants: /an object of variables|texts? |names /,
   },
   log: { good: [() => {}], bad: ["stderr", {}, true, null], wants: /a function/ },
+  trace: {
+    good: ["nothing", "messages", "bytes"],
+    bad: [true, "", "all", null],
+    wants: /nothing, messages or bytes/,
+  },
   verbosity: { good: [0, 3], bad: [-1, 4, 1.5, "v", true, null], wants: /from 0 to 3/ },
   signal: {
     good: [new AbortController().signal],

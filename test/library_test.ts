@@ -31,6 +31,28 @@ async function serving(
   }
 }
 
+test(
+  "the log has the messages of a traced connection, and its bytes if asked for",
+  PATIENT,
+  async () => {
+    for (
+      const [trace, wanted] of [["messages", / client_hello, /], [
+        "bytes",
+        / received \d+ bytes$/m,
+      ]] as const
+    ) {
+      let log = "";
+      const options: ServeOptions = { trace, log: (lines) => log += lines };
+      await serving(({ readable, writable }) => readable.pipeTo(writable), async ({ port }) => {
+        const client = await tlsClient(port);
+        await until(() => wanted.test(log), `${wanted} in the log`);
+        assertMatch(log, /^sslserver: trace 127\.0\.0\.1:\d+ from the client: handshake, /m);
+        client.destroy();
+      }, options);
+    }
+  },
+);
+
 const BUFFERS = {
   Uint8Array: (size: number) => new Uint8Array(size),
   Buffer: (size: number) => Buffer.alloc(size),

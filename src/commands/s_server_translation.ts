@@ -148,7 +148,10 @@ export function versionRange(
   const [lowest] = left;
   const highest = left.at(-1);
   if (lowest === undefined || highest === undefined) {
-    throw new UsageError("the options leave no version of TLS");
+    throw new UsageError(
+      "the options leave no version of TLS",
+      "leave out an option such as -no_tls1_2, or choose versions with -min_protocol",
+    );
   }
   if (VERSIONS.indexOf(highest) - VERSIONS.indexOf(lowest) >= left.length) {
     throw new UsageError(
