@@ -65,10 +65,10 @@ stage() {
 # several lines, so the page is one record.
 plain_links() {
   grep -o '](\([^)# ]*\)' "$1" | cut -c 3- | sort -u >"$scratch/targets" || :
-  while read -r target; do
-    case $target in '' | *:*) continue ;; esac
-    [ ! -e "${1%/*}/$target" ] || continue
-    awk -v RS='\001' -v target="]($target" '{
+  while read -r to; do
+    case $to in '' | *:*) continue ;; esac
+    [ ! -e "${1%/*}/$to" ] || continue
+    awk -v RS='\001' -v target="]($to" '{
       while ((at = index($0, target)) > 0) {
         before = substr($0, 1, at - 1)
         open = match(before, /\[[^[]*$/)
