@@ -52,6 +52,7 @@ export function programPipes(libc: Libc, delayed: boolean): ProgramPipes {
       const [ours, control] = libc.socketpair("stream");
       mine.push(ours);
       theirs.push(control);
+      libc.refuseDescriptors(ours);
       pipe("program");
       pipe("server");
     }

@@ -9,8 +9,11 @@ import {
 } from "@std/assert";
 import { readdirSync } from "node:fs";
 import { test } from "node:test";
+import { SystemError } from "../../src/runtime/libc/libc.ts";
+import { closeAll, programPipes } from "../../src/runtime/program_pipes.ts";
 import type { DelayedEnds, Program, Source } from "../../src/runtime/runtime.ts";
 import { thisRuntime } from "./kits.ts";
+import { libcHere, refuses } from "./libc/here.ts";
 import { bytes, event, readAll, readSome, text, until, within } from "./tools.ts";
 
 const openFiles = (): number => readdirSync("/proc/self/fd").length;
@@ -46,6 +49,20 @@ test("a program has descriptors 0 to 5 and no others, the control one a socket",
   ]);
   assertStrictEquals(await within(program.exited, "exit"), 3 * 256);
   close(program, ends);
+});
+
+const libc = await libcHere();
+const skip = !refuses(libc) && "the system has no SO_PASSRIGHTS";
+
+test("a program can send no descriptors on the control socket", { skip }, () => {
+  const { mine, theirs } = programPipes(libc, true);
+  try {
+    const control = theirs[2] as number;
+    const send = (): unknown => libc.sendDescriptors(control, Uint8Array.of(1), [control]);
+    assertStrictEquals(assertThrows(send, SystemError).code, "EPERM");
+  } finally {
+    closeAll(libc, [...mine, ...theirs]);
+  }
 });
 
 test("each descriptor is connected correctly, the control socket in both directions", async () => {

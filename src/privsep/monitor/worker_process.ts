@@ -55,6 +55,7 @@ export class WorkerProcesses {
         const [mine, other] = libc.socketpair("stream");
         ours.push(mine);
         theirs.push(other);
+        libc.refuseDescriptors(mine);
       }
       const [control, pass, log] = ours as [number, number, number];
       const [theirControl, theirPass, theirLog] = theirs as [number, number, number];

@@ -38,7 +38,15 @@ export interface PassCalls {
    *  yet. If more came than that, everything received is closed and it throws. Throws
    *  `LostDescriptors`. */
   receiveDescriptors(socket: number, maxBytes: number, maxFds: number): Received | undefined;
+  /** Makes the other side fail with EPERM if it sends descriptors to this socket. Without this, a
+   *  descriptor that arrives is closed by the process that reads, and closing a socket with
+   *  SO_LINGER blocks that process as long as the sender has chosen. Returns false if the system
+   *  has no such option (Linux has it from 6.16 on). */
+  refuseDescriptors(socket: number): boolean;
 }
+
+/** unix(7). */
+const SO_PASSRIGHTS = 83;
 
 /** Longest message, in bytes. Our own protocol's are far shorter. */
 const MAX_MESSAGE = 65536;
@@ -111,6 +119,16 @@ export function passCalls(c: Caller, descriptors: DescriptorCalls): PassCalls {
       }
       if (c.abi.os === "darwin") fds.forEach((fd) => descriptors.setCloseOnExec(fd, true));
       return { bytes: body.slice(0, length), fds };
+    },
+
+    refuseDescriptors(socket) {
+      if (c.abi.os !== "linux") return false;
+      try {
+        c.setOption(socket, k.SOL_SOCKET, SO_PASSRIGHTS, 0);
+        return true;
+      } catch {
+        return false; // ENOPROTOOPT
+      }
     },
   };
 }

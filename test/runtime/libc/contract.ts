@@ -28,7 +28,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { type Libc, POLL, SystemError } from "../../../src/runtime/libc/libc.ts";
 import { rawSyscall } from "../../privsep/raw_syscall.ts";
-import { runFile } from "./here.ts";
+import { refuses, runFile } from "./here.ts";
 
 const LOOPBACK = { ip: "127.0.0.1", port: 0, backlog: 16 } as const;
 const HERE = dirname(fromFileUrl(import.meta.url));
@@ -577,6 +577,23 @@ function passing(libc: Libc): void {
     libc.close(b);
     fails("EPIPE", "sendmsg", () => libc.sendDescriptors(a, message, []));
     libc.close(a);
+  });
+
+  test("a socket that refuses descriptors gets the bytes of others", {
+    skip: !refuses(libc) && "the system has no SO_PASSRIGHTS",
+  }, () => {
+    const [a, b] = libc.socketpair("stream");
+    try {
+      assert(libc.refuseDescriptors(b));
+      fails("EPERM", "sendmsg", () => libc.sendDescriptors(a, Uint8Array.of(1), [a]));
+      libc.sendDescriptors(a, Uint8Array.of(2), []);
+      libc.sendDescriptors(b, Uint8Array.of(3), [b]);
+      assertEquals(libc.receiveDescriptors(b, 10, 1)?.bytes, Uint8Array.of(2));
+      libc.close(must(libc.receiveDescriptors(a, 10, 1)).fds[0] as number);
+    } finally {
+      libc.close(a);
+      libc.close(b);
+    }
   });
 
   test("one descriptor too many closes all of them", () => {

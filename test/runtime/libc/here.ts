@@ -17,3 +17,11 @@ export async function libcHere(): Promise<Libc> {
 export function runFile(path: string): string[] {
   return process.versions["bun"] === undefined ? ["run", "-A", path] : ["--no-install", path];
 }
+
+/** True if the system can refuse descriptors (SO_PASSRIGHTS). */
+export function refuses(libc: Libc): boolean {
+  const pair = libc.socketpair("stream");
+  const result = libc.refuseDescriptors(pair[0]);
+  for (const fd of pair) libc.close(fd);
+  return result;
+}
