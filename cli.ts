@@ -6,6 +6,7 @@ import { basename } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Command, CommandCall } from "./src/commands/command.ts";
+import { EXIT } from "./src/errors.ts";
 import { LOG_COMMAND, WORKER_COMMAND } from "./src/privsep/commands.ts";
 import { confine, CONFINE_COMMAND } from "./src/runtime/confine.ts";
 import { currentRuntime } from "./src/runtime/current.ts";
@@ -61,7 +62,11 @@ async function main(): Promise<number> {
   const argv = process.argv.slice(2);
   const names = [basename(process.argv0), basename(process.argv[1] ?? "", ".ts")];
   if (argv[0] === "--as" && argv[1] === CONFINE_COMMAND) return await confine(argv.slice(2));
-  if (argv[0] === "--as") names.splice(0, 2, ...argv.splice(0, 2).slice(1));
+  if (argv[0] === "--as") {
+    const [, name = ""] = argv.splice(0, 2);
+    if (!Object.hasOwn(COMMANDS, name)) return unknownName(name);
+    names.splice(0, 2, name);
+  }
   const name = names.find((name) => Object.hasOwn(COMMANDS, name)) ?? "sslserver";
   const command = await COMMANDS[name]!();
   const call: CommandCall = {
@@ -78,6 +83,16 @@ async function main(): Promise<number> {
     runtime: currentRuntime,
   };
   return await command(call);
+}
+
+/** Reports a name after --as that no command has. Returns the exit code. */
+async function unknownName(name: string): Promise<number> {
+  const own: readonly string[] = [WORKER_COMMAND, LOG_COMMAND];
+  const known = Object.keys(COMMANDS).filter((name) => !own.includes(name)).join(", ");
+  const { printable } = await import("./src/codec/printable.ts");
+  const given = printable(name);
+  process.stderr.write(`sslserver: fatal: unknown command '${given}': --as takes ${known}\n`);
+  return EXIT.usage;
 }
 
 /** Writes to stdout and waits until the bytes are out, so that no more than one chunk is queued. */

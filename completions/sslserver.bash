@@ -40,7 +40,7 @@ _sslserver() {
     --access-cdb) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --lookup-timeout) return ;;
     -l) return ;;
-    --workers) COMPREPLY=($(compgen -W 'n auto' -- "$word")); return ;;
+    --workers) COMPREPLY=($(compgen -W 'auto' -- "$word")); return ;;
     --drain-timeout) return ;;
     --kill-after) return ;;
     -B) return ;;
@@ -119,7 +119,7 @@ _s6_tlsserver() {
     --access-dir) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --access-cdb) COMPREPLY=($(compgen -f -- "$word")); return ;;
     --lookup-timeout) return ;;
-    --workers) COMPREPLY=($(compgen -W 'n auto' -- "$word")); return ;;
+    --workers) COMPREPLY=($(compgen -W 'auto' -- "$word")); return ;;
     --drain-timeout) return ;;
     --kill-after) return ;;
     --early-banner) return ;;

@@ -64,6 +64,6 @@ export function valueOf(
   if (value === undefined) return undefined;
   if (name === "--man") return PAGES;
   if (name === "--example") return Object.keys(EXAMPLES);
-  if (value.includes("|")) return value.split("|");
+  if (value.includes("|")) return value.split("|").filter((word) => word.length > 1); // no n
   return FILES.includes(value) || name === "--metrics" ? "file" : "text";
 }

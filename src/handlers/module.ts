@@ -59,7 +59,7 @@ export class ModuleHandler {
   /** Loads the module again. If that fails, later connections get the old one. */
   async reload(log: Pick<Log, "error" | "notice">): Promise<void> {
     this.#again = true;
-    if (this.#loading) return;
+    if (this.#loading) return log.notice(`still loading ${this.file}: then it is loaded again`);
     this.#loading = true;
     while (this.#again) {
       this.#again = false;

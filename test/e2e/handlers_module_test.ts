@@ -76,6 +76,13 @@ claim(
       /^sslhandle: error: unable to load .*module\.ts:13:[0-9]+: the old one stays in use$/,
     );
     assertMatch(await said(t, server, "hello"), /^second [ab] hello$/);
+
+    put(`console.error("begun");\nawait new Promise(() => {});\n${MODULE}`, "d");
+    server.child.kill("SIGHUP");
+    await server.waitFor(/begun$/);
+    server.child.kill("SIGHUP");
+    await server.waitFor(/^sslhandle: info: still loading .*module\.ts: then it is loaded again$/);
+    assertMatch(await said(t, server, "hello"), /^second [ab] hello$/);
   },
 );
 

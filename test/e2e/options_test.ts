@@ -39,6 +39,18 @@ claim("wrong usage: 100, the reason, one usage line, nothing on stdout", async (
   }
 });
 
+claim("--as with a name that no command has: 100, and the names", async (t) => {
+  for (const args of [["--as"], ["--as", "no\nname", "127.0.0.1", "0", "cat"]]) {
+    const { status, stdout, stderr } = await bare(t, ...args);
+    const given = args.length > 1 ? "no\\?name" : "";
+    const message = `^sslserver: fatal: unknown command '${given}': --as takes sslserver, .*https@`;
+    assertMatch(stderr, new RegExp(message));
+    assertStrictEquals(stderr.split("\n").length, 2);
+    assertStrictEquals(status, 100);
+    assertStrictEquals(stdout.length, 0);
+  }
+});
+
 claim("an unknown port name, and a port above 65535: 111 or 100 with the port", async (t) => {
   for (const port of ["no-such-service", "65536"]) {
     const outcome = await bare(t, "--self-signed", "127.0.0.1", port, "cat");

@@ -226,6 +226,11 @@ const SERVER: Section = {
       "correct the module, and send SIGHUP again",
     ),
     row(
+      "still loading FILE: then it is loaded again",
+      "SIGHUP was sent again while the module of `--handler` was loading",
+      "if the message stays the last one, look for an `await` at the top of the module that waits too long",
+    ),
+    row(
       "4,211 lines lost: the log is not read",
       "the reader of stderr is too slow or has stopped",
       "start the log's reader again (multilog, s6-log, journald), or use `-Q`",
