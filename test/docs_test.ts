@@ -269,7 +269,7 @@ function beginnings(files: readonly string[]): string[] {
 /** Sources whose texts are not errors of sslserver: OpenSSL's reasons; causes and mistakes in this program
  *  (codec, runtime, metrics, the filter of system calls); the form of a message; other programs. */
 const NOT_ERRORS =
-  /^(?:tls\/(?:verify|path_rules|chain_fault)|privsep\/sandbox|metrics\/(?:exposition|registry)|errors)\.ts$|^(?:client|codec|runtime)\/|^commands\/(?:tcprules|tcprulescheck|client|ssl(?:client|cat|connect)\w*|s_server\w*|small_client|https_at)\.ts$/;
+  /^(?:tls\/(?:verify|path_rules|chain_fault)|privsep\/worker_filter|metrics\/(?:exposition|registry)|errors)\.ts$|^(?:client|codec|runtime)\/|^commands\/(?:tcprules|tcprulescheck|client|ssl(?:client|cat|connect)\w*|s_server\w*|small_client|https_at)\.ts$/;
 /** Sources of runtime/ whose errors end a start. */
 const ERRORS_OF_RUNTIME = ["runtime/bun/load_libc.ts", "runtime/current.ts"];
 

@@ -1,5 +1,5 @@
 /** Restricts this process for good, with seccomp(2) and landlock(7). Only the calls;
- *  privsep/sandbox.ts decides which system calls a worker needs.
+ *  privsep/worker_filter.ts decides which system calls a worker needs.
  *
  *  Both restrict single threads. A runtime has several threads, which share memory, so an intruder
  *  could use any thread that is not restricted. seccomp can reach all threads (TSYNC); Landlock can
