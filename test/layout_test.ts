@@ -289,7 +289,7 @@ test("only the runtimes' adapters match the text of an error", () => {
 test("the messages between monitor and workers are one table", () => {
   const others = (pattern: RegExp, file: string): string[] =>
     sources("src").filter((other) => other !== file && pattern.test(code(read(other))));
-  assertEquals(others(/\bnew Frame\(/, "src/privsep/messages.ts"), []);
+  assertEquals(others(/\bnew Frame\(/, "src/privsep/message_codec.ts"), []);
   const json = others(/\bJSON\.parse\(/, "src/privsep/fields.ts");
   assertEquals(json.filter((file) => file.startsWith("src/privsep/monitor/")), []);
   const parsed = others(/\bparseOptions\b/, "src/config/parse.ts");

@@ -8,7 +8,8 @@ import { reason } from "../errors.ts";
 import type { Libc } from "../runtime/libc/libc.ts";
 import type { Stream } from "../runtime/runtime.ts";
 import { Frames } from "./frame.ts";
-import type { Codec, Message, Side } from "./messages.ts";
+import type { Codec } from "./message_codec.ts";
+import type { Message, Side } from "./messages.ts";
 
 /** The data byte of a descriptor message: a stream socket passes no descriptors without data
  *  (unix(7)). */

@@ -1,19 +1,18 @@
-/** The messages between monitor and workers: one table, with a row for each kind. Encoder, decoder,
- *  maximum lengths, types, and the states in which a worker may send a message all come from the
- *  rows. Pure: no I/O.
+/** The messages between monitor and workers: one table, with a row for each kind. Encoder and decoder
+ *  (message_codec.ts), maximum lengths, types, and the states in which a worker may send a message
+ *  all come from the rows. Pure: no I/O.
  *
  *  A worker may be compromised: each of its fields has a maximum size, and anything invalid is a
  *  `DecodeError`, which ends the worker. The monitor is trusted. Handlers are in two records, in
  *  monitor/requests.ts and worker/worker.ts, with one handler for each kind. */
 
 import { MAX_RATE, MAX_RATE_SECONDS } from "../admit/limits.ts";
-import { DecodeError, type Reader } from "../codec/bytes.ts";
+import { DecodeError } from "../codec/bytes.ts";
 import type { Introduction } from "./counts.ts";
 import {
   address,
   block,
   type CappedFields,
-  EncodeError,
   type Fields,
   flag,
   group,
@@ -22,7 +21,6 @@ import {
   MAX_TRUSTED,
   numbers,
   oneOf,
-  readFields,
   sizeOf,
   text,
   u32,
@@ -31,9 +29,7 @@ import {
   type Values,
   variables,
   words,
-  writeFields,
 } from "./fields.ts";
-import { Frame } from "./frame.ts";
 import type { HandedFile, SentFile } from "./handed_files.ts";
 import type { RuleKind } from "../reason.ts";
 import { ACTIVE_STATES, SERVED_STATES, type WorkerState } from "./worker_states.ts";
@@ -254,55 +250,6 @@ export function hasAnyLimit({ perAddress, rate, network }: WireLimits): boolean 
 
 /** The fields that every message about programs has. */
 export type SlotCounts = Values<typeof slots>;
-
-/** Encodes and decodes the messages of one side. */
-export class Codec<S extends Side> {
-  readonly #byNumber = new Map<
-    number,
-    { readonly kind: string; readonly row: MessageRow<Side, Fields> }
-  >();
-
-  constructor(readonly from: S) {
-    for (const [kind, row] of Object.entries(MESSAGES)) {
-      if (row.from === from) this.#byNumber.set(row.number, { kind, row });
-    }
-  }
-
-  /** Returns the maximum length of a frame of a kind, in bytes without the length field. Throws
-   *  `DecodeError` for a kind that this side does not send. */
-  readonly maxLength = (number: number): number => this.#find(number).row.max;
-
-  /** Throws `EncodeError` for a message that the other side would refuse. */
-  encode(message: Message<S>): Uint8Array<ArrayBuffer> {
-    const { number, fields, max } = MESSAGES[message.kind as keyof Table] as MessageRow<S, Fields>;
-    const frame = new Frame(number);
-    writeFields(frame, fields, message);
-    const bytes = frame.done();
-    if (bytes.length - 4 > max) {
-      throw new EncodeError(`a message of ${bytes.length} bytes, above the maximum ${max}`);
-    }
-    return bytes;
-  }
-
-  /** Throws `DecodeError`, also if bytes are left over. */
-  decode(number: number, body: Reader): Message<S> {
-    const { kind, row } = this.#find(number);
-    const message = readFields(body, row.fields, { kind });
-    if (body.left > 0) {
-      throw new DecodeError(`privsep: end: ${body.left} bytes left at byte ${body.at}`);
-    }
-    return message as Message<S>;
-  }
-
-  #find(number: number): { readonly kind: string; readonly row: MessageRow<Side, Fields> } {
-    const found = this.#byNumber.get(number);
-    if (!found) throw new DecodeError(`privsep: kind: no message ${number} at byte 0`);
-    return found;
-  }
-}
-
-export const FROM_WORKER: Codec<"worker"> = new Codec("worker");
-export const FROM_MONITOR: Codec<"monitor"> = new Codec("monitor");
 
 /** Returns the state of a worker after a message. Throws `DecodeError` if the message is not
  *  permitted in `state`. */

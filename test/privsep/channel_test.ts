@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { test } from "node:test";
 import { Channel, type ToMonitor, type ToWorker } from "../../src/privsep/channel.ts";
-import { FROM_MONITOR, FROM_WORKER, type MessageOf } from "../../src/privsep/messages.ts";
+import { FROM_MONITOR, FROM_WORKER } from "../../src/privsep/message_codec.ts";
+import type { MessageOf } from "../../src/privsep/messages.ts";
 import type { Libc } from "../../src/runtime/libc/libc.ts";
 import { thisRuntime } from "../runtime/kits.ts";
 import { within } from "../runtime/tools.ts";

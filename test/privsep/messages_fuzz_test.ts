@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { test } from "node:test";
 import { Reader } from "../../src/codec/bytes.ts";
 import { Frames } from "../../src/privsep/frame.ts";
-import { FROM_WORKER } from "../../src/privsep/messages.ts";
+import { FROM_WORKER } from "../../src/privsep/message_codec.ts";
 import { anyBytes, damaged, decoded, forAll, mostly, runs } from "../codec/properties.ts";
 import { SAMPLES } from "./messages_samples.ts";
 

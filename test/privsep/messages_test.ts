@@ -3,10 +3,8 @@ import { test } from "node:test";
 import { concat, DecodeError, Reader } from "../../src/codec/bytes.ts";
 import { EncodeError } from "../../src/privsep/fields.ts";
 import { Frames } from "../../src/privsep/frame.ts";
+import { type Codec, FROM_MONITOR, FROM_WORKER } from "../../src/privsep/message_codec.ts";
 import {
-  type Codec,
-  FROM_MONITOR,
-  FROM_WORKER,
   type Message,
   type MessageOf,
   MESSAGES,

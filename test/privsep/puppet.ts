@@ -10,13 +10,12 @@ import { localFiles } from "../../src/files/files.ts";
 import { Log } from "../../src/log.ts";
 import { Frames } from "../../src/privsep/frame.ts";
 import { workerIdentity } from "../../src/privsep/identity.ts";
-import {
-  FROM_MONITOR,
-  FROM_WORKER,
-  type MessageKind,
-  type MessageOf,
-  type MonitorMessage,
-  type WorkerMessage,
+import { FROM_MONITOR, FROM_WORKER } from "../../src/privsep/message_codec.ts";
+import type {
+  MessageKind,
+  MessageOf,
+  MonitorMessage,
+  WorkerMessage,
 } from "../../src/privsep/messages.ts";
 import { Monitor } from "../../src/privsep/monitor/monitor.ts";
 import { WorkerProcesses } from "../../src/privsep/monitor/worker_process.ts";

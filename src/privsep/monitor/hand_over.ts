@@ -8,7 +8,7 @@ import type { Libc } from "../../runtime/libc/libc.ts";
 import { closeAll } from "../../runtime/program_pipes.ts";
 import { isShortage } from "../../files/files.ts";
 import type { Opened } from "../handed_files.ts";
-import { FROM_MONITOR } from "../messages.ts";
+import { FROM_MONITOR } from "../message_codec.ts";
 import type { FileWatcher } from "./file_watcher.ts";
 import { KeptFiles } from "./kept_files.ts";
 import type { RulesHistory } from "./rules_history.ts";

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { concat, fromLatin1 } from "../../../src/codec/bytes.ts";
 import { CdbWriter } from "../../../src/codec/cdb_write.ts";
-import { FROM_WORKER } from "../../../src/privsep/messages.ts";
+import { FROM_WORKER } from "../../../src/privsep/message_codec.ts";
 import { AHEAD } from "../../../src/runtime/program_pipes.ts";
 import { within } from "../../runtime/tools.ts";
 import {

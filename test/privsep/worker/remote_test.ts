@@ -15,13 +15,8 @@ import process from "node:process";
 import { test } from "node:test";
 import type { ConnectionLimits } from "../../../src/admit/limits.ts";
 import { Channel, type ToWorker } from "../../../src/privsep/channel.ts";
-import {
-  FROM_MONITOR,
-  FROM_WORKER,
-  type MessageOf,
-  type MonitorMessage,
-  type WorkerMessage,
-} from "../../../src/privsep/messages.ts";
+import { FROM_MONITOR, FROM_WORKER } from "../../../src/privsep/message_codec.ts";
+import type { MessageOf, MonitorMessage, WorkerMessage } from "../../../src/privsep/messages.ts";
 import { RemoteLimiter } from "../../../src/privsep/worker/remote_limiter.ts";
 import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
 import type { ProgramRequest } from "../../../src/program/environment.ts";

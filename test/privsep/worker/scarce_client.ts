@@ -4,7 +4,8 @@
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import { Channel } from "../../../src/privsep/channel.ts";
-import { FROM_MONITOR, FROM_WORKER, type WorkerMessage } from "../../../src/privsep/messages.ts";
+import { FROM_MONITOR, FROM_WORKER } from "../../../src/privsep/message_codec.ts";
+import type { WorkerMessage } from "../../../src/privsep/messages.ts";
 import { RemotePrograms } from "../../../src/privsep/worker/remote_programs.ts";
 import { Slots } from "../../../src/program/slots.ts";
 import type { Libc } from "../../../src/runtime/libc/libc.ts";
