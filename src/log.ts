@@ -1,40 +1,20 @@
-/** Stage 6: one line per event on stderr. This file has the wording of lines about connections.
+/** Stage 6: one line per event on stderr. This file has the wording of lines about connections, and
+ *  decides which lines are written; log/collector.ts writes them.
  *
  *  Everything from a peer goes through `clean` or `cleanMessage`: a peer must not be able to forge
  *  a line, control a terminal or fill a disk. */
 
 import type { Connection } from "./connection.ts";
 import { reason as errorText } from "./errors.ts";
+import { LineCollector, type LineOptions } from "./log/collector.ts";
 import { cleanMessage, ends, localEnd, remoteEnd } from "./log/fields.ts";
-import {
-  jsonLine,
-  linesLost,
-  type LogLevel,
-  type LogLine,
-  repeatedLine,
-  textLine,
-} from "./log/lines.ts";
+import type { LogLevel, LogLine } from "./log/lines.ts";
 import { type ForeignLine, S6_LINES } from "./log/s6_lines.ts";
-import { LogOutput, writeStderr } from "./log/output.ts";
 import { reasonWords } from "./log/reasons.ts";
-import { Repeats, WINDOW } from "./log/repeats.ts";
 import type { Denial, Reason } from "./reason.ts";
-import type { LineSink } from "./runtime/runtime.ts";
 
-export interface LogOptions {
+export interface LogOptions extends LineOptions {
   verbosity: 0 | 1 | 2 | 3;
-  /** `s6`: text, with s6's words for the lines about connections and programs. */
-  form: "text" | "json" | "s6";
-  /** Name at the beginning of each line. */
-  name: string;
-  /** Where lines go; default: `sink`. */
-  write?: (lines: string) => void;
-  /** Stderr, written without waiting. Without a sink each write waits until it is done; that is
-   *  only permitted while no connection is served. */
-  sink?: LineSink;
-  now?: () => Date;
-  /** Clock for durations, in milliseconds; default: the system's monotonic clock. */
-  clock?: () => number;
   /** While it returns true, nothing is written. */
   muted?: () => boolean;
 }
@@ -43,18 +23,10 @@ export interface LogOptions {
 export type Announcer = Pick<Log, "error" | "warning" | "notice">;
 
 export class Log {
-  readonly #output: LogOutput | undefined;
-  readonly #write: (lines: string) => void;
-  readonly #repeats: Repeats<LogLine>;
-  #lines: string[] = [];
-  #summary: ReturnType<typeof setTimeout> | undefined;
+  readonly #lines: LineCollector;
 
   constructor(readonly options: LogOptions) {
-    const { write, sink } = options;
-    const output = sink && new LogOutput(sink, (lost) => this.#format(linesLost(lost)));
-    this.#output = output;
-    this.#write = write ?? (output ? (lines) => output.write(lines) : writeStderr);
-    this.#repeats = new Repeats(options.clock ?? (() => performance.now()));
+    this.#lines = new LineCollector(options);
   }
 
   /** For a failure after which the server goes on. */
@@ -68,7 +40,7 @@ export class Log {
     if (!this.#shows(1)) return;
     const message = cleanMessage(text);
     const advice = remedy === undefined ? {} : { remedy: cleanMessage(remedy) };
-    this.#print({
+    this.#lines.print({
       level: "warning",
       text: remedy === undefined ? message : `${message} -- ${cleanMessage(remedy)}`,
       facts: () => ({ level: "warning", event: "warning", message, ...advice }),
@@ -116,7 +88,7 @@ export class Log {
     if (this.#s6) return this.#foreign(this.#s6.status(running, limit));
     if (!this.#shows(2)) return;
     const facts = () => ({ event: "status", running, limit, perIp });
-    this.#print({ text: `status: ${running}/${limit}/${perIp}`, facts });
+    this.#lines.print({ text: `status: ${running}/${limit}/${perIp}`, facts });
   }
 
   /** `limit`: how many connections the address may have. */
@@ -128,14 +100,14 @@ export class Log {
     }
     if (!this.#shows(2)) return;
     const facts = () => ({ event: "pid", pid, ...ends(conn) });
-    this.#print({ text: `pid ${pid} from ${conn.remote.ip}`, facts });
+    this.#lines.print({ text: `pid ${pid} from ${conn.remote.ip}`, facts });
   }
 
   ok(pid: number, conn: Connection): void {
     if (this.#s6) return this.#foreign(this.#s6.admitted(pid, conn.remote));
     if (!this.#shows(2)) return;
     const facts = () => ({ event: "ok", pid, ...ends(conn) });
-    this.#print({ text: `ok ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)}`, facts });
+    this.#lines.print({ text: `ok ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)}`, facts });
   }
 
   /** `pid` is that of the process that refused the connection: no program was started. */
@@ -143,7 +115,7 @@ export class Log {
     if (this.#s6) return this.#foreign(this.#s6.denied(pid, conn.remote, denial), "deny");
     if (!this.#shows(2)) return;
     const why = reasonWords(denial);
-    this.#mayRepeat("deny", why, {
+    this.#lines.mayRepeat("deny", why, {
       text: `deny ${pid} ${localEnd(conn.local)} ${remoteEnd(conn)} ${why}`.trimEnd(),
       facts: () => ({ event: "deny", pid, ...ends(conn), ...(why ? { reason: why } : {}) }),
     });
@@ -240,44 +212,39 @@ export class Log {
     }
     if (!this.#shows(2)) return;
     const facts = () => ({ event: "ended", pid, status: status ?? null });
-    this.#print({ text: `ended by ${pid} status ${status ?? "unknown"}`, facts });
+    this.#lines.print({ text: `ended by ${pid} status ${status ?? "unknown"}`, facts });
   }
 
   /** Returns the same log, but silent while `muted` returns true. */
   mutedBy(muted: () => boolean): Log {
-    return new Log({ ...this.options, muted, write: this.#write });
+    return new Log({ ...this.options, muted, write: this.#lines.write });
   }
 
   /** Writes lines of another process as they are. */
   copy(lines: string): void {
     this.flush();
-    this.#write(lines);
+    this.#lines.write(lines);
   }
 
   /** Bytes that stderr has not accepted yet. */
   get waiting(): number {
-    return this.#output?.waiting ?? 0;
+    return this.#lines.waiting;
   }
 
   /** Writes the collected lines. Called at the end of an event loop turn, and before an exit. */
   flush(): void {
-    if (this.#lines.length === 0) return;
-    const lines = this.#lines.join("");
-    this.#lines = [];
-    this.#write(lines);
+    this.#lines.flush();
   }
 
   /** Writes everything before an exit. A stderr that accepts nothing delays it only briefly. */
   async finish(): Promise<void> {
-    this.#summarise();
-    this.flush();
-    await this.#output?.finish();
+    await this.#lines.finish();
   }
 
   /** Drops what is not written yet. Returns what the process that takes over the log has to write
    *  first: a line about lost lines, or nothing. */
   giveUp(): string {
-    return this.#output?.giveUp() ?? "";
+    return this.#lines.giveUp();
   }
 
   /** `kind`: set for a line that may come often. Lines of one event are of the same kind if this
@@ -292,8 +259,8 @@ export class Log {
     if (!this.#shows(verbosity)) return;
     const message = cleanMessage(text);
     const line = { level, text: message, facts: () => ({ ...facts, message }) };
-    if (kind === undefined) this.#print(line);
-    else this.#mayRepeat(`${facts.event}`, kind, line);
+    if (kind === undefined) this.#lines.print(line);
+    else this.#lines.mayRepeat(`${facts.event}`, kind, line);
   }
 
   get #s6(): typeof S6_LINES | undefined {
@@ -304,12 +271,12 @@ export class Log {
   #foreign({ name, verbosity, text }: ForeignLine, kind?: string): void {
     if (this.options.verbosity < verbosity || this.options.muted?.()) return;
     const line: LogLine = { level: "info", name, text, facts: () => ({}) };
-    if (kind === undefined) this.#print(line);
-    else this.#mayRepeat(kind, text, line);
+    if (kind === undefined) this.#lines.print(line);
+    else this.#lines.mayRepeat(kind, text, line);
   }
 
   #line(verbosity: number, text: string, facts: () => Record<string, unknown>): void {
-    if (this.#shows(verbosity)) this.#print({ text, facts });
+    if (this.#shows(verbosity)) this.#lines.print({ text, facts });
   }
 
   #shows(level: number): boolean {
@@ -317,32 +284,5 @@ export class Log {
     // s6 has a level between errors and status lines.
     const needed = form === "s6" && level === 2 ? 3 : level;
     return shown >= needed && !muted?.();
-  }
-
-  #mayRepeat(event: string, kind: string, line: LogLine): void {
-    if (this.#repeats.age >= WINDOW) this.#summarise();
-    if (this.#repeats.note(event, kind, line)) return this.#print(line);
-    if (this.#summary !== undefined) return;
-    this.#summary = setTimeout(() => this.#summarise(), WINDOW - this.#repeats.age);
-    this.#summary.unref();
-  }
-
-  #summarise(): void {
-    clearTimeout(this.#summary);
-    this.#summary = undefined;
-    const seconds = Math.max(1, Math.round(this.#repeats.age / 1000));
-    for (const { count, last } of this.#repeats.end()) {
-      this.#print(repeatedLine(last, count, seconds));
-    }
-  }
-
-  #print(line: LogLine): void {
-    if (this.#lines.length === 0) setImmediate(() => this.flush());
-    this.#lines.push(this.#format(line));
-  }
-
-  #format(line: LogLine): string {
-    const { form, name, now } = this.options;
-    return form !== "json" ? textLine(line, name) : jsonLine(line, now?.() ?? new Date());
   }
 }
