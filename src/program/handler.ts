@@ -1,12 +1,11 @@
 /** Serves a connection by a function in this process instead of a program: of the library, of
  *  handlers/, or of a module (--handler). To the relay the function looks like a program: a sink, a
- *  source and an end. Streams are made only when a handler uses them, because thousands of
- *  connections may be idle. */
+ *  source and an end. handler_streams.ts has the two streams. */
 
 import process from "node:process";
 import type { Peer, RemotePeer } from "../connection.ts";
 import type { Program } from "../runtime/program.ts";
-import { Owned, type Sink, type Source } from "../runtime/stream.ts";
+import { HandlerInput, HandlerOutput, OVER } from "./handler_streams.ts";
 
 /** One connection, as a handler gets it. The TLS handshake is done, and the client is admitted. */
 export interface HandlerConnection {
@@ -47,12 +46,6 @@ export interface HandlerFacts extends Omit<HandlerConnection, "readable" | "writ
    *  closure would be kept for each connection. */
   failed(error: unknown): void;
 }
-
-/** Chunks buffered in each direction before back-pressure begins. */
-const QUEUE = 4;
-
-/** The error of `readable`, `writable` and `signal`. The log says why the connection ended. */
-const OVER = "the connection has ended before its handler";
 
 /** Serves connections in this process. */
 export interface ConnectionHandler {
@@ -162,154 +155,4 @@ class Given implements HandlerConnection {
   get peerCertificates(): readonly Uint8Array[] {
     return this.#facts.peerCertificates;
   }
-}
-
-/** A sink for the relay; what is written to it appears in the stream that the handler reads. */
-class HandlerInput extends Owned implements Sink, UnderlyingDefaultSource<Uint8Array> {
-  #readable: ReadableStream<Uint8Array> | undefined;
-  #controller!: ReadableStreamDefaultController<Uint8Array>;
-  #open = true;
-
-  constructor(readonly program: HandlerProgram) {
-    super();
-  }
-
-  get readable(): ReadableStream<Uint8Array> {
-    return this.#readable ??= new ReadableStream<Uint8Array>(this, { highWaterMark: QUEUE });
-  }
-
-  /** See `UnderlyingDefaultSource`. */
-  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    this.#controller = controller;
-  }
-
-  /** See `UnderlyingDefaultSource`. */
-  pull(): void {
-    if (this.#open) this.owner.drain?.();
-  }
-
-  /** See `UnderlyingDefaultSource`. */
-  cancel(): void {
-    this.#open = false;
-    this.tellClosed();
-  }
-
-  write(chunk: Uint8Array): boolean {
-    if (!this.#open) return true;
-    this.#made().enqueue(chunk);
-    return (this.#controller.desiredSize ?? 1) > 0;
-  }
-
-  end(): void {
-    if (!this.#open) return;
-    const controller = this.#made();
-    this.#open = false;
-    controller.close();
-  }
-
-  destroy(): void {
-    this.program.giveUp();
-    this.end();
-  }
-
-  /** Makes the handler's reads fail. */
-  fail(error: Error): void {
-    if (!this.#open) return;
-    const controller = this.#made();
-    this.#open = false;
-    controller.error(error);
-  }
-
-  #made(): ReadableStreamDefaultController<Uint8Array> {
-    void this.readable;
-    return this.#controller;
-  }
-}
-
-/** A source for the relay: it delivers what the handler writes to its stream. */
-class HandlerOutput extends Owned implements Source, UnderlyingSink<Uint8Array> {
-  #writable: WritableStream<Uint8Array> | undefined;
-  #paused = true;
-  #gone = false;
-  #ended = false;
-  #proceed: (() => void) | undefined;
-
-  constructor(readonly program: HandlerProgram) {
-    super();
-  }
-
-  get writable(): WritableStream<Uint8Array> {
-    return this.#writable ??= new WritableStream<Uint8Array>(
-      this,
-      { highWaterMark: QUEUE },
-    );
-  }
-
-  /** See `UnderlyingSink`. */
-  async write(chunk: Uint8Array): Promise<void> {
-    await this.#ready();
-    this.owner.data?.(copyOf(chunk));
-  }
-
-  /** See `UnderlyingSink`. */
-  close(): Promise<void> {
-    return this.#end();
-  }
-
-  /** See `UnderlyingSink`. */
-  abort(): Promise<void> {
-    return this.#end();
-  }
-
-  pause(): void {
-    this.#paused = true;
-  }
-
-  resume(): void {
-    this.#paused = false;
-    this.#proceed?.();
-    this.#proceed = undefined;
-  }
-
-  destroy(): void {
-    this.#gone = true;
-    this.program.giveUp();
-    this.#proceed?.();
-    this.#proceed = undefined;
-  }
-
-  /** Ends the output after the handler has returned. */
-  async finish(): Promise<void> {
-    try {
-      if (!this.#writable || this.#writable.locked) await this.#end();
-      else await this.#writable.close();
-    } catch {
-      // The handler has closed it already, or the connection has ended.
-    }
-  }
-
-  async #ready(): Promise<void> {
-    while (this.#paused && !this.#gone) {
-      await new Promise<void>((resolve) => this.#proceed = resolve);
-    }
-    if (this.#gone) throw new Error(OVER);
-  }
-
-  async #end(): Promise<void> {
-    if (this.#ended) return;
-    await this.#ready();
-    this.#ended = true;
-    this.owner.end?.();
-  }
-}
-
-/** Copies what a handler writes, because it may reuse its buffer while the sink still holds the chunk.
- *  `slice` would not copy a Buffer. Throws `TypeError` if the chunk is not binary data. */
-function copyOf(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return new Uint8Array(chunk);
-  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk.slice(0));
-  if (!ArrayBuffer.isView(chunk)) {
-    throw new TypeError(`writable takes a Uint8Array, not ${typeof chunk}`);
-  }
-  return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength).slice();
 }
