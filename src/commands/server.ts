@@ -43,9 +43,12 @@ export async function runServer(name: ServerName, call: CommandCall): Promise<nu
     }
     options = request.serve;
     const runtime = await call.runtime();
+    // Before a process starts, because its end is then watched by a signal: with its first listener
+    // Deno handles SIGHUP and SIGINT too, and they are no longer ignored.
+    const started = runtime.started(call.argv.length);
     early = await earlyProcesses(options, runtime, call.main);
     const { startServer } = await import("./start_server.ts");
-    return await startServer(name, call, options, runtime, early);
+    return await startServer(name, call, { options, started }, runtime, early);
   } catch (error) {
     const { reportFatal } = await import("./fatal.ts");
     return await reportFatal(error, name, options);

@@ -20,20 +20,27 @@ import type { CommandCall } from "./command.ts";
 import { reportFatal } from "./fatal.ts";
 import type { ServerName } from "./server.ts";
 
-/** Serves to the end and returns the exit code. `given`: the options. `early`: the processes of the
- *  workers if they have been started; the caller ends those that are left. Never rejects. */
+/** What the process was started with. */
+export interface Given {
+  readonly options: Options;
+  /** Undefined if the system does not tell. */
+  readonly started: Started | undefined;
+}
+
+/** Serves to the end and returns the exit code. `early`: the processes of the workers if they have
+ *  been started; the caller ends those that are left. Never rejects. */
 export async function startServer(
   name: ServerName,
   call: CommandCall,
-  given: Options,
+  given: Given,
   runtime: Runtime,
   early: EarlyProcesses | undefined,
 ): Promise<number> {
   let log: Log | undefined;
   let later: EarlyProcesses | undefined;
   try {
-    const started = runtime.started(call.argv.length);
-    const options = withIds(again(name, call, started) ?? given, localFiles);
+    const { started } = given;
+    const options = withIds(again(name, call, started) ?? given.options, localFiles);
     const own = started?.env ?? call.env;
     const base = name.programEnvironment?.(own, options) ?? baseEnvironment(own);
     const env = name.environment?.(own, options) ?? own;
@@ -63,7 +70,7 @@ export async function startServer(
     }
     return EXIT.ok;
   } catch (error) {
-    return await reportFatal(error, name, given, log);
+    return await reportFatal(error, name, given.options, log);
   } finally {
     later?.end();
     await log?.finish();

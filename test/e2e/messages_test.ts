@@ -360,6 +360,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   "unable to start ${workers} workers": "test/e2e/library_permissions_test.ts",
   "unable to run on Node": "Node",
   "unable to call ": "another system",
+  "unable to use sockets and pipes": "another version of Deno",
   "${what}: ": "test/e2e/surroundings_test.ts",
   // Messages about supervisors and client certificates, which have separate tests.
   "unable to use the socket of $LISTEN_FDS": "test/supervisor/listen_fds_test.ts",

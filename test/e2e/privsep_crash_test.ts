@@ -9,6 +9,7 @@ import { Conversation } from "../interop/supervisors.ts";
 import { visit } from "./admission.ts";
 import { environmentOf, selfSigned } from "./certificates.ts";
 import { portIsFree, talk } from "./clients.ts";
+import { AHEAD } from "../../src/runtime/program_pipes.ts";
 import { type Server, settled } from "./harness.ts";
 import {
   alive,
@@ -122,8 +123,10 @@ split(`a worker is killed each second for ${SECONDS} s: nothing is left over`, a
   await workersOf(server, 2);
   await server.noChildren();
   assertEquals(childrenOf(server.pid).filter(isZombie), []);
-  const left = await settled(() => descriptorsOf(server.pid), ({ size }) => size <= before);
-  assert(left.size <= before, `${before} before: ${[...left].join("\n")}`);
+  // A worker may have more pipes ahead than before, but those of killed workers are closed.
+  const most = before + 2 * AHEAD.descriptors;
+  const left = await settled(() => descriptorsOf(server.pid), ({ size }) => size <= most);
+  assert(left.size <= most, `${before} before: ${[...left].join("\n")}`);
   // All places of -c and MAXCONIP are free again, and there is none too many.
   const five = await Promise.all(Array.from({ length: 5 }, () => guest(server, "127.0.0.9")));
   assertStrictEquals((await visit(server, "127.0.0.9")).text, "");
