@@ -18,6 +18,9 @@ import type { WorkerProcess } from "./worker_process.ts";
  *  limits, so a few are enough. Each check may leave a rule's key in the monitor's memory. */
 const MAX_CHECKS = 4;
 
+/** Milliseconds for the messages of a worker that has ended. They are in the socket already. */
+const LAST_MESSAGE_TIMEOUT = 1000;
+
 /** Receives the messages and the end of a worker. */
 export interface WorkerOwner {
   /** Handles a message. May throw: the worker has then broken the protocol. */
@@ -57,6 +60,8 @@ export class Worker {
   #owner: WorkerOwner | undefined;
   #breach: string | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
+  /** Resolves when no more messages will come. */
+  readonly #read = Promise.withResolvers<void>();
 
   /** Takes over a process and its sockets, unless it rejects. */
   static async of(
@@ -78,9 +83,13 @@ export class Worker {
     this.ahead = new PreparedPipes(channel.libc);
     channel.take({
       message: (message) => this.#owner?.message(message),
-      broken: (why) => this.giveUp(why),
+      broken: (why) => {
+        this.#read.resolve();
+        this.giveUp(why);
+      },
     });
-    launched.exited.then((status = 0) => {
+    launched.exited.then(async (status = 0) => {
+      if (this.state !== "ended" && !this.served) await this.#readLastMessage();
       this.state = "ended";
       channel.close();
       this.ahead.close();
@@ -89,6 +98,14 @@ export class Worker {
       else if (status > 0 && status < 256) this.#owner?.gone("signal", `ended by signal ${status}`);
       else this.#owner?.gone("exit", `ended with ${status / 256}`);
     });
+  }
+
+  /** The news that a worker has ended can overtake its last message: FATAL, which says why it did not
+   *  serve. */
+  async #readLastMessage(): Promise<void> {
+    const timer = setTimeout(() => this.#read.resolve(), LAST_MESSAGE_TIMEOUT);
+    await this.#read.promise;
+    clearTimeout(timer);
   }
 
   /** Makes `owner` receive all events from now on. */

@@ -201,6 +201,14 @@ for (const state of LIVING) {
   );
 }
 
+test("the news of a worker's end does not overtake its last message", async () => {
+  const one = await bring("starting", "FATAL");
+  one.puppet.send(Object.values(SAMPLES).find(({ kind }) => kind === "FATAL") as WorkerMessage);
+  one.puppet.launched.kill("SIGKILL");
+  assertMatch(await why(one), /^unable to read k/);
+  await one.made.close();
+});
+
 test("messages of a worker that is being killed are ignored", () => {
   const untouched = new Proxy({}, { get: () => undefined });
   const requests = new Requests(untouched as RequestsOptions);
