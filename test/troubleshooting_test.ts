@@ -13,7 +13,7 @@ const SRC = fromFileUrl(new URL("../src/", import.meta.url));
 /** Sources of other programs, whose pages have their messages; and of messages that no user of the server sees: of the
  *  library's options, of decoders, of calls of libc that their callers report, of mistakes in this program. */
 const OTHERS =
-  /^(?:codec|client|runtime\/libc)\/|^commands\/(?:tcprules|tcprulescheck|client|ssl(?:client|cat|connect)\w*|s_server\w*|small_client|https_at|s6_\w+)\.ts$|^config\/(?:client_table|variables_of_s6|variables_of_s_server)\.ts$|^library_options\.ts$|^metrics\/(?:exposition|registry)\.ts$|^privsep\/sandbox\.ts$|^runtime\/(?:bun\/socket|confine|deno\/ready)\.ts$|^tls\/(?:chain_fault|path_rules|verify)\.ts$/;
+  /^(?:codec|client|runtime\/libc)\/|^commands\/(?:tcprules|tcprulescheck|client|ssl(?:client|cat|connect)\w*|s_server\w*|small_client|https_at|s6_\w+)\.ts$|^config\/(?:client_table|variables_of_s6|variables_of_s_server)\.ts$|^library_options\.ts$|^metrics\/(?:exposition|registry)\.ts$|^privsep\/worker_filter\.ts$|^runtime\/(?:bun\/socket|confine|deno\/ready)\.ts$|^tls\/(?:chain_fault|path_rules|verify)\.ts$/;
 
 /** Templates that are values alone, or mistakes in this program. */
 const NO_MESSAGE = [
